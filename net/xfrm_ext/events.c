@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Events: what a daemon or an operator should hear of without asking.
+ *
+ * Those that an authenticated packet or our own sending causes come once for
+ * each subspace. Those that anybody can cause who can send to us come once in
+ * ten seconds for each SA, however hard he tries.
+ *
+ * All are best effort: without memory nobody hears of it, but the counters
+ * tell.
+ */
+#include <linux/jiffies.h>
+#include <net/genetlink.h>
+
+#include "xfrm_ext.h"
+
+#define XE_EVENT_REST	(10 * HZ)
+#define XE_DROPS_ALARM	1000	/* packets within XE_EVENT_REST */
+
+typedef int xe_put(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
+
+static void xe_event(const struct xe_sa *sa, enum xfrm_ext_cmd cmd,
+		     xe_put *put, u32 place)
+{
+	struct sk_buff *msg;
+	void *hdr;
+
+	msg = xe_netlink_event(cmd, &hdr);
+	if (!msg)
+		return;
+	if (xe_netlink_put_id(msg, &sa->id) || put(msg, sa, place)) {
+		nlmsg_free(msg);
+		return;
+	}
+	genlmsg_end(msg, hdr);
+	xe_netlink_multicast(msg, xs_net(sa->x));
+}
+
+static int xe_put_out_of_range(struct sk_buff *skb, const struct xe_sa *sa,
+			       u32 subspace)
+{
+	return nla_put_u32(skb, XFRM_EXT_A_OUT_OF_RANGE, subspace);
+}
+
+/* Has there been no such event for a while? Then there is one now. */
+static bool xe_event_due(unsigned long *next)
+{
+	unsigned long due = READ_ONCE(*next), now = jiffies;
+
+	if (due && time_before(now, due))
+		return false;
+	return cmpxchg(next, due, (now + XE_EVENT_REST) | 1) == due;
+}
+
+/**
+ * xe_event_tx - tell everybody about a transmit subspace
+ * @sa: SA
+ * @cmd: what has happened to it
+ * @place: in the SA's range; its counter exists
+ *
+ * Context: any.
+ */
+void xe_event_tx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 place)
+{
+	xe_event(sa, cmd, xe_netlink_put_tx, place);
+}
+
+/**
+ * xe_event_rx - tell everybody about a receive subspace
+ * @sa: SA
+ * @cmd: what has happened to it
+ * @subspace: its window exists
+ *
+ * Context: any.
+ */
+void xe_event_rx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 subspace)
+{
+	xe_event(sa, cmd, xe_netlink_put_rx, subspace);
+}
+
+/**
+ * xe_event_window_drop - a window has refused a packet
+ * @sa: SA
+ * @subspace: of the packet
+ *
+ * Context: any.
+ */
+void xe_event_window_drop(struct xe_sa *sa, u32 subspace)
+{
+	struct xe_alarm *a = &sa->alarm;
+	unsigned long since = READ_ONCE(a->since), now = jiffies;
+
+	if (time_after(now, since + XE_EVENT_REST) &&
+	    cmpxchg(&a->since, since, now) == since)
+		atomic_set(&a->drops, 0);
+	if (atomic_inc_return(&a->drops) == XE_DROPS_ALARM &&
+	    xe_event_due(&a->drops_next))
+		xe_event_rx(sa, XFRM_EXT_CMD_WINDOW_DROPS, subspace);
+}
+
+/**
+ * xe_event_out_of_range - a Subspace ID has come that is none of the SA's
+ * @sa: SA
+ * @subspace: not authenticated
+ *
+ * Context: any.
+ */
+void xe_event_out_of_range(struct xe_sa *sa, u32 subspace)
+{
+	if (!READ_ONCE(sa->out_of_range))
+		cmpxchg(&sa->out_of_range, 0, subspace + 1);
+	if (xe_event_due(&sa->alarm.range_next))
+		xe_event(sa, XFRM_EXT_CMD_OUT_OF_RANGE, xe_put_out_of_range,
+			 subspace);
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The gate: every ESP state of the kernel is initialised through us.
+ *
+ * xfrm calls the init_state() of a state's type before the state can be seen
+ * by anybody, in process context, with room for an error text. So our type is
+ * registered in the place of esp4's and esp6's. A state that nobody announced
+ * gets the original type there and then, and costs nothing more from then on;
+ * an announced one gets the type inside its struct xe_sa; a state that carries
+ * the mark of an extended SA but no announcement - a clone that MIGRATE makes,
+ * a late NEWSA - is refused. So there is no moment at which an extended SA is
+ * a plain one, and none at which two states count from one counter's start
+ * under one key.
+ */
+#include <net/xfrm.h>
+
+#include "xfrm_ext.h"
+
+static int xe_gate_init_state(struct xfrm_state *x,
+			      struct netlink_ext_ack *extack);
+static void xe_gate_destructor(struct xfrm_state *x);
+static int xe_gate_refuse(struct xfrm_state *x, struct sk_buff *skb);
+
+#define XE_GATE {						\
+	.type = {						\
+		.owner		= THIS_MODULE,			\
+		.proto		= IPPROTO_ESP,			\
+		.init_state	= xe_gate_init_state,		\
+		.destructor	= xe_gate_destructor,		\
+		.input		= xe_gate_refuse,		\
+		.output		= xe_gate_refuse,		\
+	},							\
+}
+
+static struct xe_gate xe_gate4 = XE_GATE;
+static struct xe_gate xe_gate6 = XE_GATE;
+
+/* A state whose initialisation failed, on its way to be freed */
+static void xe_gate_destructor(struct xfrm_state *x)
+{
+	const struct xe_gate *gate = container_of(x->type, struct xe_gate,
+						  type);
+
+	gate->orig->destructor(x);
+}
+
+/* Unreachable: no state that has the gate's own type is ever inserted */
+static int xe_gate_refuse(struct xfrm_state *x, struct sk_buff *skb)
+{
+	return -EINVAL;
+}
+
+static int xe_gate_init_state(struct xfrm_state *x,
+			      struct netlink_ext_ack *extack)
+{
+	const struct xe_gate *gate = container_of(x->type, struct xe_gate,
+						  type);
+	struct xe_net *xn = xe_net(xs_net(x));
+	struct xe_id id = {
+		.family	= x->props.family,
+		.spi	= x->id.spi,
+		.mark	= x->mark,
+		.daddr	= x->id.daddr,
+	};
+	bool marked = x->props.extra_flags & XFRM_EXT_SA_XFLAG;
+	/* MIGRATE copies everything, also that the state is valid */
+	bool clone = x->km.state != XFRM_STATE_VOID;
+	struct xe_params params;
+	int err = -ENOENT;
+
+	if (clone && marked) {
+		/* It has the key, but could not know which numbers were used */
+		xe_extack(extack, "an extended SA cannot be migrated");
+		/* xfrm frees it at once and wants it dead */
+		x->km.state = XFRM_STATE_DEAD;
+		return -EOPNOTSUPP;
+	}
+	if (!clone)
+		err = xe_announce_take(xn, &id, &params);
+	if (err) {
+		if (marked) {
+			xe_extack(extack,
+				  "SA is marked as extended, but no announcement fits its daddr, spi and mark");
+			return err;
+		}
+		/*
+		 * A plain SA. The original's module is held for as long as
+		 * the gate stands; the state needs a reference of its own.
+		 */
+		__module_get(gate->orig->owner);
+		x->type = gate->orig;
+		err = gate->orig->init_state(x, extack);
+		/*
+		 * xfrm took this reference for the gate. It may have been the
+		 * last: xe_gate_exit() waits for us to get out of here.
+		 */
+		module_put(THIS_MODULE);
+		return err;
+	}
+
+	err = gate->orig->init_state(x, extack);
+	if (err)
+		return err;
+	return xe_sa_claim(x, gate, xn, &params, extack);
+}
+
+/*
+ * The kernel's own type of a family, with its module held. There is no call
+ * that names it, but a state that cannot be initialised for want of a key has
+ * it all the same.
+ */
+static const struct xfrm_type *xe_gate_find(u16 family)
+{
+	const struct xfrm_type *type;
+	struct xfrm_state *x;
+
+	x = xfrm_state_alloc(&init_net);
+	if (!x)
+		return NULL;
+	x->id.proto = IPPROTO_ESP;
+	x->props.family = family;
+	x->props.mode = XFRM_MODE_TUNNEL;
+	x->sel.family = family;
+	xe_state_init(x);
+	type = x->type;
+	if (type && !try_module_get(type->owner))
+		type = NULL;
+	x->km.state = XFRM_STATE_DEAD;
+	xfrm_state_put(x);
+	return type;
+}
+
+static int xe_gate_open(struct xe_gate *gate, u16 family)
+{
+	int err;
+
+	gate->orig = xe_gate_find(family);
+	if (!gate->orig)
+		return -EPROTONOSUPPORT;
+	/*
+	 * A state made between these two finds no type; xfrm then asks for
+	 * the module, which takes longer than this, and looks again.
+	 */
+	xfrm_unregister_type(gate->orig, family);
+	err = xfrm_register_type(&gate->type, family);
+	if (err) {
+		xfrm_register_type(gate->orig, family);
+		module_put(gate->orig->owner);
+		return err;
+	}
+	WRITE_ONCE(gate->open, true);
+	return 0;
+}
+
+static void xe_gate_close(struct xe_gate *gate, u16 family)
+{
+	if (!gate->open)
+		return;
+	xfrm_unregister_type(&gate->type, family);
+	xfrm_register_type(gate->orig, family);
+}
+
+/**
+ * xe_gate_family - can SAs of this outer family be extended?
+ * @family: AF_INET or AF_INET6
+ *
+ * Return: false if this kernel has no ESP for the family.
+ */
+bool xe_gate_family(u16 family)
+{
+	return (family == AF_INET && READ_ONCE(xe_gate4.open)) ||
+	       (family == AF_INET6 && READ_ONCE(xe_gate6.open));
+}
+
+/**
+ * xe_gate_init - put the gate into place
+ *
+ * Context: module load. Loads esp4 and esp6 if need be.
+ * Return: 0 or a negative errno. A kernel without IPv6 is no error.
+ */
+int xe_gate_init(void)
+{
+	int err;
+
+	err = xe_gate_open(&xe_gate4, AF_INET);
+	if (err)
+		return err;
+	if (xe_gate_open(&xe_gate6, AF_INET6))
+		pr_info("no ESP for IPv6 in this kernel: IPv4 SAs only\n");
+	return 0;
+}
+
+/**
+ * xe_gate_exit - take the gate away
+ *
+ * Context: module unload; no state has our types any more.
+ */
+void xe_gate_exit(void)
+{
+	xe_gate_close(&xe_gate6, AF_INET6);
+	xe_gate_close(&xe_gate4, AF_INET);
+	/* Somebody may still be between our last module_put() and its return */
+	synchronize_rcu_tasks();
+	synchronize_rcu();
+	if (xe_gate6.open)
+		module_put(xe_gate6.orig->owner);
+	module_put(xe_gate4.orig->owner);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xfrm_ext: extensions of ordinary xfrm SAs. Table of contents:
+ *
+ *	netlink.c	requests: announce, withdraw, get, capabilities; events
+ *	announce.c	what an SA that does not exist yet shall be
+ *	gate.c		every ESP state is initialised through here
+ *	sa.c		extended SAs: claim, publish, destroy, look up
+ *	output.c	packets out; tunnel.c: outer headers
+ *	input.c		packets in
+ *	crypto.c	the cipher
+ *	format.c	layouts on the wire; counter.h: sequence numbers out
+ *	window.c	sequence numbers in
+ *	lifetime.c	limits in packets, octets, time
+ *	stats.c		why packets are dropped; trace.h
+ *	compat/		what differs between kernels
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <net/genetlink.h>
+#include <net/net_namespace.h>
+
+#include "xfrm_ext.h"
+
+bool xe_fastpath = true;
+module_param_named(fastpath, xe_fastpath, bool, 0644);
+MODULE_PARM_DESC(fastpath, "Take packets before the kernel's own path does (default on; off for tests)");
+
+unsigned int xe_net_id;
+
+/**
+ * xe_net_get - hold a namespace's part
+ * @xn: namespace's part
+ *
+ * Return: @xn.
+ */
+struct xe_net *xe_net_get(struct xe_net *xn)
+{
+	refcount_inc(&xn->refs);
+	return xn;
+}
+
+/**
+ * xe_net_put - let go of it
+ * @xn: namespace's part
+ */
+void xe_net_put(struct xe_net *xn)
+{
+	if (refcount_dec_and_test(&xn->refs))
+		kfree(xn);
+}
+
+static int __net_init xe_net_init(struct net *net)
+{
+	struct xe_net *xn = kzalloc(sizeof(*xn), GFP_KERNEL);
+
+	if (!xn)
+		return -ENOMEM;
+	xn->net = net;
+	refcount_set(&xn->refs, 1);
+	mutex_init(&xn->lock);
+	INIT_LIST_HEAD(&xn->sas);
+	xe_announce_init_net(xn);
+	*(struct xe_net **)net_generic(net, xe_net_id) = xn;
+	return 0;
+}
+
+/* SAs may outlive this: packets in flight hold them */
+static void __net_exit xe_net_exit(struct net *net)
+{
+	struct xe_net *xn = xe_net(net);
+
+	mutex_lock(&xn->lock);
+	xn->dead = true;
+	if (xn->n_sas)
+		xe_hooks_unregister(net);
+	mutex_unlock(&xn->lock);
+	xe_announce_exit_net(xn);
+	xe_net_put(xn);
+}
+
+static struct pernet_operations xe_net_ops = {
+	.init	= xe_net_init,
+	.exit	= xe_net_exit,
+	.id	= &xe_net_id,
+	.size	= sizeof(struct xe_net *),
+};
+
+static int __init xe_init(void)
+{
+	int err;
+
+	err = register_pernet_subsys(&xe_net_ops);
+	if (err)
+		return err;
+	err = xe_sa_init();
+	if (err)
+		goto err_net;
+	err = xe_input_init();
+	if (err)
+		goto err_sa;
+	err = xe_netlink_init();
+	if (err)
+		goto err_input;
+	/* Last: states that went through the gate cannot be called back */
+	err = xe_gate_init();
+	if (err)
+		goto err_netlink;
+	return 0;
+
+err_netlink:
+	xe_netlink_exit();
+err_input:
+	xe_input_exit();
+err_sa:
+	xe_sa_exit();
+err_net:
+	unregister_pernet_subsys(&xe_net_ops);
+	return err;
+}
+
+static void __exit xe_exit(void)
+{
+	/* First: until then no ESP state of any kind can be made */
+	xe_gate_exit();
+	xe_netlink_exit();
+	xe_input_exit();
+	xe_sa_exit();
+	unregister_pernet_subsys(&xe_net_ops);
+}
+
+module_init(xe_init);
+module_exit(xe_exit);
+
+MODULE_DESCRIPTION("Extensions of IPsec SAs: anti-replay subspaces");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS_GENL_FAMILY(XFRM_EXT_GENL_NAME);
+/* With extended SAs come ordinary ones: bring what speaks about them */
+MODULE_SOFTDEP("pre: xfrm_user");

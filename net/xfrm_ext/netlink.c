@@ -1,0 +1,650 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The generic netlink family. What each command and attribute means:
+ * Documentation/netlink/specs/xfrm_ext.yaml and the uapi header.
+ */
+#include <net/genetlink.h>
+
+#include "xfrm_ext.h"
+
+static struct genl_family xe_family;
+
+enum xe_mcgrp {
+	XE_MCGRP_EVENTS,
+};
+
+/* For requests that take none: strict validation then refuses any */
+static const struct nla_policy xe_policy_none[] = {
+	[XFRM_EXT_A_PAD]	= { .type = NLA_REJECT },
+};
+
+/* What the counters of a subspace shall be */
+static const struct nla_policy xe_policy_subspace[] = {
+	[XFRM_EXT_SUBSPACE_ID]		= { .type = NLA_U32 },
+	[XFRM_EXT_SUBSPACE_HIGHEST]	= { .type = NLA_U64 },
+};
+
+static const struct nla_policy xe_policy_set[] = {
+	[XFRM_EXT_A_FAMILY]	= { .type = NLA_U16 },
+	[XFRM_EXT_A_DADDR]	= { .type = NLA_BINARY, .len = 16 },
+	[XFRM_EXT_A_SPI]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_MARK]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_MARK_MASK]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_TX_SUBSPACE] = NLA_POLICY_NESTED(xe_policy_subspace),
+	[XFRM_EXT_A_RX_SUBSPACE] = NLA_POLICY_NESTED(xe_policy_subspace),
+	[XFRM_EXT_A_GAP]	= { .type = NLA_U64 },
+	[XFRM_EXT_A_RELEASE]	= { .type = NLA_FLAG },
+};
+
+static const struct nla_policy xe_policy_id[] = {
+	[XFRM_EXT_A_FAMILY]	= { .type = NLA_U16 },
+	[XFRM_EXT_A_DADDR]	= { .type = NLA_BINARY, .len = 16 },
+	[XFRM_EXT_A_SPI]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_MARK]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_MARK_MASK]	= { .type = NLA_U32 },
+};
+
+static int xe_parse_id(struct genl_info *info, struct xe_id *id)
+{
+	struct nlattr **attrs = info->attrs;
+	int len;
+
+	memset(id, 0, sizeof(*id));
+	if (!attrs[XFRM_EXT_A_FAMILY] || !attrs[XFRM_EXT_A_DADDR] ||
+	    !attrs[XFRM_EXT_A_SPI]) {
+		xe_extack(info->extack,
+			  "family, daddr and spi are all needed; %s is missing",
+			  !attrs[XFRM_EXT_A_FAMILY] ? "family" :
+			  !attrs[XFRM_EXT_A_DADDR] ? "daddr" : "spi");
+		return -EINVAL;
+	}
+	id->family = nla_get_u16(attrs[XFRM_EXT_A_FAMILY]);
+	if (id->family != AF_INET && id->family != AF_INET6)
+		return xe_refuse_attr(info, XFRM_EXT_A_FAMILY,
+				      "family %u: must be %u (IPv4) or %u (IPv6)",
+				      id->family, AF_INET, AF_INET6);
+	len = id->family == AF_INET ? 4 : 16;
+	if (nla_len(attrs[XFRM_EXT_A_DADDR]) != len)
+		return xe_refuse_attr(info, XFRM_EXT_A_DADDR,
+				      "daddr of %d octets: must have %d",
+				      nla_len(attrs[XFRM_EXT_A_DADDR]), len);
+	memcpy(&id->daddr, nla_data(attrs[XFRM_EXT_A_DADDR]), len);
+	id->spi = nla_get_be32(attrs[XFRM_EXT_A_SPI]);
+	if (!id->spi)
+		return xe_refuse_attr(info, XFRM_EXT_A_SPI,
+				      "spi 0: must be 1 or more");
+	if (attrs[XFRM_EXT_A_MARK])
+		id->mark.v = nla_get_u32(attrs[XFRM_EXT_A_MARK]);
+	if (attrs[XFRM_EXT_A_MARK_MASK])
+		id->mark.m = nla_get_u32(attrs[XFRM_EXT_A_MARK_MASK]);
+	return 0;
+}
+
+static int xe_nl_announce(struct sk_buff *skb, struct genl_info *info)
+{
+	struct xe_params params;
+	struct xe_id id;
+	int err;
+
+	err = xe_parse_id(info, &id);
+	if (!err)
+		err = xe_params_parse(info, &params);
+	if (err)
+		return err;
+	if (!xe_gate_family(id.family)) {
+		xe_extack(info->extack, "this kernel has no ESP for family %u",
+			  id.family);
+		return -EAFNOSUPPORT;
+	}
+	return xe_announce(xe_net(genl_info_net(info)), &id, &params,
+			   info->extack);
+}
+
+static int xe_nl_withdraw(struct sk_buff *skb, struct genl_info *info)
+{
+	struct xe_id id;
+	int err;
+
+	err = xe_parse_id(info, &id);
+	if (err)
+		return err;
+	err = xe_announce_take(xe_net(genl_info_net(info)), &id, NULL);
+	if (err)
+		xe_extack(info->extack,
+			  "no announcement pending for this daddr, spi and mark");
+	return err;
+}
+
+/**
+ * xe_netlink_put_id - say which SA
+ * @skb: message
+ * @id: which
+ *
+ * Context: any.
+ * Return: 0 or -EMSGSIZE.
+ */
+int xe_netlink_put_id(struct sk_buff *skb, const struct xe_id *id)
+{
+	if (nla_put_u16(skb, XFRM_EXT_A_FAMILY, id->family) ||
+	    nla_put(skb, XFRM_EXT_A_DADDR, id->family == AF_INET ? 4 : 16,
+		    &id->daddr) ||
+	    nla_put_be32(skb, XFRM_EXT_A_SPI, id->spi) ||
+	    nla_put_u32(skb, XFRM_EXT_A_MARK, id->mark.v) ||
+	    nla_put_u32(skb, XFRM_EXT_A_MARK_MASK, id->mark.m))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int xe_put_state(struct sk_buff *skb, const struct xe_sa *sa)
+{
+	/* Pairs with the release in xe_sa_publish(): the reason is set */
+	u32 state = smp_load_acquire(&sa->state);
+	u32 out_of_range = READ_ONCE(sa->out_of_range);
+	struct nlattr *nest;
+	int i;
+
+	if (nla_put_u32(skb, XFRM_EXT_A_STATE, state) ||
+	    (sa->reason && nla_put_string(skb, XFRM_EXT_A_REASON, sa->reason)))
+		return -EMSGSIZE;
+	nest = nla_nest_start(skb, XFRM_EXT_A_STATS);
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = XFRM_EXT_STAT_PAD + 1; i <= XFRM_EXT_STAT_MAX; i++)
+		if (nla_put_u64_64bit(skb, i, xe_stat_sum(sa, i),
+				      XFRM_EXT_STAT_PAD))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	if (nla_put_u64_64bit(skb, XFRM_EXT_A_MEMORY,
+			      atomic64_read(&sa->memory), XFRM_EXT_A_PAD) ||
+	    (out_of_range &&
+	     nla_put_u32(skb, XFRM_EXT_A_OUT_OF_RANGE, out_of_range - 1)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * xe_netlink_put_tx - say how a transmit subspace fares, if it has been used
+ * @skb: message
+ * @sa: SA
+ * @place: in the SA's range
+ *
+ * Context: any.
+ * Return: 0 or -EMSGSIZE.
+ */
+int xe_netlink_put_tx(struct sk_buff *skb, const struct xe_sa *sa, u32 place)
+{
+	const struct xe_counter *c = xe_counter_seen(sa, place);
+	u32 id = sa->params.tx_base + place;
+	struct nlattr *nest;
+	u64 last;
+
+	if (!c)
+		return 0;
+	last = xe_counter_last(c);
+	if (last < sa->params.tx_start)
+		return 0;
+	nest = nla_nest_start(skb, XFRM_EXT_A_TX_SUBSPACE);
+	if (!nest || nla_put_u32(skb, XFRM_EXT_SUBSPACE_ID, id) ||
+	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_HIGHEST, last,
+			      XFRM_EXT_SUBSPACE_PAD)) {
+		nla_nest_cancel(skb, nest);
+		return -EMSGSIZE;
+	}
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/**
+ * xe_netlink_put_rx - say how a receive subspace fares, if it has been used
+ * @skb: message
+ * @sa: SA
+ * @id: its Subspace ID
+ *
+ * Context: any.
+ * Return: 0 or -EMSGSIZE.
+ */
+int xe_netlink_put_rx(struct sk_buff *skb, const struct xe_sa *sa, u32 id)
+{
+	const struct xe_window *w = xe_window_seen(sa, id);
+	struct nlattr *nest;
+
+	if (!w)
+		return 0;
+	nest = nla_nest_start(skb, XFRM_EXT_A_RX_SUBSPACE);
+	if (!nest || nla_put_u32(skb, XFRM_EXT_SUBSPACE_ID, id) ||
+	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_HIGHEST,
+			      xe_window_top(w), XFRM_EXT_SUBSPACE_PAD) ||
+	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_PACKETS,
+			      xe_window_packets(w), XFRM_EXT_SUBSPACE_PAD) ||
+	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_REPLAYS,
+			      atomic64_read(&w->replays), XFRM_EXT_SUBSPACE_PAD) ||
+	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_TOO_OLD,
+			      atomic64_read(&w->too_old), XFRM_EXT_SUBSPACE_PAD) ||
+	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_BACKTRACK,
+			      atomic64_read(&w->backtrack), XFRM_EXT_SUBSPACE_PAD)) {
+		nla_nest_cancel(skb, nest);
+		return -EMSGSIZE;
+	}
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/*
+ * As many subspaces as fit, from *next on (transmit first). Return 0 when all
+ * are out.
+ */
+static int xe_put_subspaces(struct sk_buff *skb, const struct xe_sa *sa,
+			    unsigned long *next)
+{
+	u32 n_tx = sa->params.tx_subspaces;
+
+	for (; *next < n_tx; ++*next)
+		if (xe_netlink_put_tx(skb, sa, *next))
+			return -EMSGSIZE;
+	for (; *next < n_tx + sa->params.rx_subspaces; ++*next)
+		if (xe_netlink_put_rx(skb, sa, *next - n_tx))
+			return -EMSGSIZE;
+	return 0;
+}
+
+static int xe_nl_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct xe_net *xn = xe_net(genl_info_net(info));
+	struct sk_buff *msg;
+	struct xe_sa *sa;
+	struct xe_id id;
+	int err;
+	void *hdr;
+
+	err = xe_parse_id(info, &id);
+	if (err)
+		return err;
+	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!msg)
+		return -ENOMEM;
+
+	mutex_lock(&xn->lock);
+	sa = xe_sa_find(xn, &id);
+	if (!sa) {
+		xe_extack(info->extack,
+			  "no extended SA with this daddr, spi and mark");
+		err = -ENOENT;
+		goto err_unlock;
+	}
+	xe_lifetime_fold(sa);
+	err = -EMSGSIZE;
+	hdr = genlmsg_put_reply(msg, info, &xe_family, 0, XFRM_EXT_CMD_GET);
+	if (!hdr || xe_netlink_put_id(msg, &sa->id) ||
+	    xe_params_put(msg, &sa->params) || xe_put_state(msg, sa))
+		goto err_unlock;
+	mutex_unlock(&xn->lock);
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+
+err_unlock:
+	mutex_unlock(&xn->lock);
+	nlmsg_free(msg);
+	return err;
+}
+
+/*
+ * cb->args: serial of the SA to go on with; 0, or one more than its next
+ * subspace if its head is out
+ */
+static int xe_nl_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct xe_net *xn = xe_net(sock_net(skb->sk));
+	struct xe_sa *sa;
+	unsigned long next;
+	int err = 0;
+	void *hdr;
+
+	/* Better no answer than one that ignores the question */
+	if (nlmsg_attrlen(cb->nlh, GENL_HDRLEN)) {
+		xe_extack(cb->extack,
+			  "a dump is of all SAs: it takes no attributes");
+		return -EINVAL;
+	}
+
+	mutex_lock(&xn->lock);
+	list_for_each_entry(sa, &xn->sas, list) {
+		if (sa->serial < cb->args[0] ||
+		    READ_ONCE(sa->x->km.state) == XFRM_STATE_DEAD)
+			continue;
+		if (sa->serial > cb->args[0]) {
+			cb->args[0] = sa->serial;
+			cb->args[1] = 0;
+		}
+		if (!cb->args[1])
+			xe_lifetime_fold(sa);
+
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+				  cb->nlh->nlmsg_seq, &xe_family, NLM_F_MULTI,
+				  XFRM_EXT_CMD_GET);
+		if (!hdr || xe_netlink_put_id(skb, &sa->id) ||
+		    (!cb->args[1] && (xe_params_put(skb, &sa->params) ||
+				      xe_put_state(skb, sa)))) {
+			if (hdr)
+				genlmsg_cancel(skb, hdr);
+			err = -EMSGSIZE;
+			break;
+		}
+		next = cb->args[1] ? cb->args[1] - 1 : 0;
+		err = xe_put_subspaces(skb, sa, &next);
+		cb->args[1] = next + 1;
+		genlmsg_end(skb, hdr);
+		if (err)
+			break;
+		cb->args[0]++;
+		cb->args[1] = 0;
+	}
+	mutex_unlock(&xn->lock);
+	return skb->len ?: err;
+}
+
+static int xe_nl_caps(struct sk_buff *skb, struct genl_info *info)
+{
+	struct sk_buff *msg;
+	void *hdr;
+	int i;
+
+	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!msg)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(msg, info, &xe_family, 0, XFRM_EXT_CMD_CAPS);
+	if (!hdr ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_FORMATS,
+			BIT(XFRM_EXT_FORMAT_ESP64)) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_TRAILERS,
+			BIT(XFRM_EXT_TRAILER_END)) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_IVS, BIT(XFRM_EXT_IV_EXPLICIT)) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_SELECTS,
+			BIT(XFRM_EXT_SELECT_CPU) | BIT(XFRM_EXT_SELECT_DSCP) |
+			BIT(XFRM_EXT_SELECT_MARK) |
+			BIT(XFRM_EXT_SELECT_FLOW)) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_MODES, BIT(XFRM_MODE_TUNNEL)) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_SUBSPACES_MAX,
+			XFRM_EXT_SUBSPACES_MAX) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_WINDOW_MIN, XFRM_EXT_WINDOW_MIN) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_WINDOW_MAX, XFRM_EXT_WINDOW_MAX) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_ANNOUNCE_TTL, XE_ANNOUNCE_TTL))
+		goto err;
+	for (i = 0; xe_algorithms[i]; i++)
+		if (nla_put_string(msg, XFRM_EXT_A_CAP_ALGORITHM,
+				   xe_algorithms[i]))
+			goto err;
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+
+err:
+	nlmsg_free(msg);
+	return -EMSGSIZE;
+}
+
+/* Apply an entry of XFRM_EXT_CMD_SET, or only see whether that would do */
+typedef int xe_set_one(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
+		       struct genl_info *info);
+
+static int xe_set_tx_check(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
+			   struct genl_info *info)
+{
+	const struct xe_params *p = &sa->params;
+	const struct xe_counter *c;
+
+	if (id < p->tx_base || id - p->tx_base >= p->tx_subspaces) {
+		xe_extack(info->extack,
+			  "tx-subspace %u: the SA sends in %u subspaces from %u on",
+			  id, p->tx_subspaces, p->tx_base);
+		return -EINVAL;
+	}
+	c = xe_counter_seen(sa, id - p->tx_base);
+	if (c && xe_counter_last(c) > highest) {
+		xe_extack(info->extack,
+			  "tx-subspace %u: highest %llu is behind %llu, which it has sent",
+			  id, highest, xe_counter_last(c));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int xe_set_tx(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
+		     struct genl_info *info)
+{
+	struct xe_counter *c;
+	bool first;
+
+	c = xe_counter_get(sa, id - sa->params.tx_base, &first);
+	if (!c)
+		return -ENOMEM;
+	/* If it has come farther meanwhile that is as well */
+	xe_counter_forward(c, min_t(u64, XE_SN_MAX,
+				    highest + min_t(u64, gap, XE_SN_MAX)));
+	return 0;
+}
+
+static int xe_set_rx_check(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
+			   struct genl_info *info)
+{
+	if (id >= sa->params.rx_subspaces) {
+		xe_extack(info->extack,
+			  "rx-subspace %u: the SA receives in %u subspaces from 0 on",
+			  id, sa->params.rx_subspaces);
+		return -EINVAL;
+	}
+	if (sa->params.flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION) {
+		xe_extack(info->extack,
+			  "rx-subspace %u: replay protection is off, there is no window to set",
+			  id);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int xe_set_rx(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
+		     struct genl_info *info)
+{
+	struct xe_window *w;
+	bool first;
+
+	w = xe_window_get(sa, id, &first);
+	if (!w)
+		return -ENOMEM;
+	xe_window_forward(w, highest);
+	return 0;
+}
+
+static int xe_set_all(struct xe_sa *sa, struct genl_info *info, int type,
+		      xe_set_one *one, u64 gap)
+{
+	struct nlattr *tb[ARRAY_SIZE(xe_policy_subspace)], *attr;
+	int rem, err;
+	u64 highest;
+
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem) {
+		if (nla_type(attr) != type)
+			continue;
+		err = nla_parse_nested(tb, ARRAY_SIZE(tb) - 1, attr,
+				       xe_policy_subspace, info->extack);
+		if (err)
+			return err;
+		if (!tb[XFRM_EXT_SUBSPACE_ID] ||
+		    !tb[XFRM_EXT_SUBSPACE_HIGHEST]) {
+			NL_SET_BAD_ATTR(info->extack, attr);
+			xe_extack(info->extack,
+				  "a subspace needs id and highest; %s is missing",
+				  tb[XFRM_EXT_SUBSPACE_ID] ? "highest" : "id");
+			return -EINVAL;
+		}
+		highest = nla_get_u64(tb[XFRM_EXT_SUBSPACE_HIGHEST]);
+		if (highest > XE_SN_MAX) {
+			NL_SET_BAD_ATTR(info->extack,
+					tb[XFRM_EXT_SUBSPACE_HIGHEST]);
+			xe_extack(info->extack,
+				  "highest %llu: must be 0 to %llu", highest,
+				  XE_SN_MAX);
+			return -EINVAL;
+		}
+		err = one(sa, nla_get_u32(tb[XFRM_EXT_SUBSPACE_ID]), highest,
+			  gap, info);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int xe_set(struct xe_sa *sa, struct genl_info *info)
+{
+	struct nlattr *attr = info->attrs[XFRM_EXT_A_GAP];
+	u64 gap = attr ? nla_get_u64(attr) : XFRM_EXT_GAP_DEFAULT;
+	int err;
+
+	if (gap > XE_SN_MAX)
+		return xe_refuse_attr(info, XFRM_EXT_A_GAP,
+				      "gap %llu: must be 0 to %llu", gap,
+				      XE_SN_MAX);
+	err = xe_set_all(sa, info, XFRM_EXT_A_TX_SUBSPACE, xe_set_tx_check,
+			 gap);
+	if (!err)
+		err = xe_set_all(sa, info, XFRM_EXT_A_RX_SUBSPACE,
+				 xe_set_rx_check, gap);
+	if (!err)
+		err = xe_set_all(sa, info, XFRM_EXT_A_TX_SUBSPACE, xe_set_tx,
+				 gap);
+	if (!err)
+		err = xe_set_all(sa, info, XFRM_EXT_A_RX_SUBSPACE, xe_set_rx,
+				 gap);
+	if (!err && info->attrs[XFRM_EXT_A_RELEASE])
+		xe_sa_release(sa);
+	return err;
+}
+
+static int xe_nl_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct xe_net *xn = xe_net(genl_info_net(info));
+	struct xe_sa *sa;
+	struct xe_id id;
+	int err;
+
+	err = xe_parse_id(info, &id);
+	if (err)
+		return err;
+	mutex_lock(&xn->lock);
+	sa = xe_sa_find(xn, &id);
+	if (sa) {
+		err = xe_set(sa, info);
+	} else {
+		xe_extack(info->extack,
+			  "no extended SA with this daddr, spi and mark");
+		err = -ENOENT;
+	}
+	mutex_unlock(&xn->lock);
+	return err;
+}
+
+/**
+ * xe_netlink_event - begin an event
+ * @cmd: which
+ * @hdr: for genlmsg_end()
+ *
+ * Context: any.
+ * Return: a message, or NULL without memory.
+ */
+struct sk_buff *xe_netlink_event(enum xfrm_ext_cmd cmd, void **hdr)
+{
+	struct sk_buff *msg = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_ATOMIC);
+
+	if (!msg)
+		return NULL;
+	*hdr = genlmsg_put(msg, 0, 0, &xe_family, 0, cmd);
+	if (*hdr)
+		return msg;
+	nlmsg_free(msg);
+	return NULL;
+}
+
+/**
+ * xe_netlink_multicast - send an event to all who listen
+ * @msg: event, complete; consumed
+ * @net: namespace it is of
+ *
+ * Context: any.
+ */
+void xe_netlink_multicast(struct sk_buff *msg, struct net *net)
+{
+	genlmsg_multicast_netns(&xe_family, net, msg, 0, XE_MCGRP_EVENTS,
+				GFP_ATOMIC);
+}
+
+static const struct genl_ops xe_ops[] = {
+	{
+		.cmd		= XFRM_EXT_CMD_CAPS,
+		.policy		= xe_policy_none,
+		.maxattr	= ARRAY_SIZE(xe_policy_none) - 1,
+		.doit		= xe_nl_caps,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_ANNOUNCE,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_params_policy,
+		.maxattr	= XE_PARAMS_MAXATTR,
+		.doit		= xe_nl_announce,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_WITHDRAW,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_policy_id,
+		.maxattr	= ARRAY_SIZE(xe_policy_id) - 1,
+		.doit		= xe_nl_withdraw,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_GET,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_policy_id,
+		.maxattr	= ARRAY_SIZE(xe_policy_id) - 1,
+		.doit		= xe_nl_get,
+		.dumpit		= xe_nl_dump,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_SET,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_policy_set,
+		.maxattr	= ARRAY_SIZE(xe_policy_set) - 1,
+		.doit		= xe_nl_set,
+	},
+};
+
+static const struct genl_multicast_group xe_mcgrps[] = {
+	[XE_MCGRP_EVENTS] = {
+		.name	= XFRM_EXT_MCGRP_EVENTS,
+		.flags	= GENL_UNS_ADMIN_PERM,
+	},
+};
+
+static struct genl_family xe_family __ro_after_init = {
+	.name		= XFRM_EXT_GENL_NAME,
+	.version	= XFRM_EXT_GENL_VERSION,
+	.netnsok	= true,
+	.module		= THIS_MODULE,
+	.ops		= xe_ops,
+	.n_ops		= ARRAY_SIZE(xe_ops),
+	.mcgrps		= xe_mcgrps,
+	.n_mcgrps	= ARRAY_SIZE(xe_mcgrps),
+};
+
+/**
+ * xe_netlink_init - be reachable
+ *
+ * Return: 0 or a negative errno.
+ */
+int xe_netlink_init(void)
+{
+	return genl_register_family(&xe_family);
+}
+
+/**
+ * xe_netlink_exit - be reachable no more
+ */
+void xe_netlink_exit(void)
+{
+	genl_unregister_family(&xe_family);
+}

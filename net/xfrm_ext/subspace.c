@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where counters and windows are kept: a pointer for each subspace of an SA,
+ * and behind it memory from its first packet on.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "xfrm_ext.h"
+
+/**
+ * xe_subspaces_memory - the most that an SA's subspaces can take
+ * @p: what it shall be
+ *
+ * Return: octets, when each has been used.
+ */
+u64 xe_subspaces_memory(const struct xe_params *p)
+{
+	u64 rx = sizeof(struct xe_window *);
+
+	if (!(p->flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION))
+		rx += xe_window_bytes(p->window);
+	return p->rx_subspaces * rx +
+	       p->tx_subspaces * (u64)(sizeof(struct xe_counter *) +
+				       sizeof(struct xe_counter));
+}
+
+/**
+ * xe_subspaces_init - the pointers
+ * @sa: SA, zeroed but for its parameters
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM: call xe_subspaces_exit().
+ */
+int xe_subspaces_init(struct xe_sa *sa)
+{
+	const struct xe_params *p = &sa->params;
+
+	if (p->tx_subspaces) {
+		sa->tx = kvcalloc(p->tx_subspaces, sizeof(*sa->tx),
+				  GFP_KERNEL_ACCOUNT);
+		if (!sa->tx)
+			return -ENOMEM;
+	}
+	if (p->rx_subspaces) {
+		sa->rx = kvcalloc(p->rx_subspaces, sizeof(*sa->rx),
+				  GFP_KERNEL_ACCOUNT);
+		if (!sa->rx)
+			return -ENOMEM;
+	}
+	atomic64_set(&sa->memory, p->tx_subspaces * sizeof(*sa->tx) +
+				  p->rx_subspaces * sizeof(*sa->rx));
+	return 0;
+}
+
+/**
+ * xe_subspaces_exit - free all
+ * @sa: SA; nobody else has it
+ *
+ * Context: process.
+ */
+void xe_subspaces_exit(struct xe_sa *sa)
+{
+	u32 i;
+
+	if (sa->rx)
+		for (i = 0; i < sa->params.rx_subspaces; i++)
+			xe_window_free(sa->rx[i]);
+	if (sa->tx)
+		for (i = 0; i < sa->params.tx_subspaces; i++)
+			kfree(sa->tx[i]);
+	kvfree(sa->rx);
+	kvfree(sa->tx);
+}
+
+/**
+ * xe_counter_get - the counter of a transmit subspace
+ * @sa: SA
+ * @place: in the SA's range, below params.tx_subspaces
+ * @first: set if it has been made by this call
+ *
+ * All who ask for one get the same, whoever was first: numbers come from
+ * nowhere else, and it stays until the SA has gone.
+ *
+ * Return: the counter, or NULL without memory.
+ */
+struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, bool *first)
+{
+	/* Pairs with the cmpxchg() below */
+	struct xe_counter *old, *c = smp_load_acquire(&sa->tx[place]);
+
+	*first = false;
+	if (likely(c))
+		return c;
+	c = kzalloc(sizeof(*c), GFP_ATOMIC | __GFP_NOWARN);
+	if (!c)
+		return NULL;
+	atomic64_set(&c->last, sa->params.tx_start - 1);
+	old = cmpxchg(&sa->tx[place], NULL, c);
+	if (old) {
+		kfree(c);
+		return old;
+	}
+	atomic64_add(sizeof(*c), &sa->memory);
+	*first = true;
+	return c;
+}
+
+/**
+ * xe_window_get - the window of a receive subspace
+ * @sa: SA
+ * @subspace: below params.rx_subspaces, of an authenticated packet or set by
+ *            the administrator
+ * @first: set if it has been made by this call
+ *
+ * Return: the window, or NULL without memory.
+ */
+struct xe_window *xe_window_get(struct xe_sa *sa, u32 subspace, bool *first)
+{
+	/* Pairs with the cmpxchg() below */
+	struct xe_window *old, *w = smp_load_acquire(&sa->rx[subspace]);
+
+	*first = false;
+	if (likely(w))
+		return w;
+	w = xe_window_alloc(sa->params.window, GFP_ATOMIC | __GFP_NOWARN);
+	if (!w)
+		return NULL;
+	old = cmpxchg(&sa->rx[subspace], NULL, w);
+	if (old) {
+		xe_window_free(w);
+		return old;
+	}
+	atomic64_add(xe_window_bytes(sa->params.window), &sa->memory);
+	*first = true;
+	return w;
+}
