@@ -1,0 +1,138 @@
+#!/usr/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The guest's first process: runs the scripts that /xfrm_ext/run.env names, one after
+# the other, then final.sh, and tells the host by virtio ports what became of them.
+#
+# Port xfrm_ext.out carries the scripts' output and, after a byte that no text has and
+# a word that only this run knows, what monitor.py reads:
+#   begin NAME LIMIT     end NAME RC     verdict done
+# Port xfrm_ext.tar carries what the scripts left in /out.
+set -u
+export PATH=/usr/bin:/usr/sbin HOME=/root TERM=${TERM:-linux}
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /run
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
+exec </dev/console >/dev/console 2>&1
+
+# KERNEL_NAME TIME_FACTOR SHELL_MODE TOKEN SCRIPTS FINAL and what --env added
+# shellcheck source=/dev/null
+. /xfrm_ext/run.env
+export KERNEL_NAME TIME_FACTOR
+ip link set lo up
+cd /root || exit
+
+if ((SHELL_MODE)); then
+	echo "Guest of $KERNEL_NAME. The tree's tests are in /xfrm_ext/tools/testing; 'poweroff -f' ends."
+	cd /xfrm_ext/tools/testing || exit
+	setsid cttyhack bash -i
+	poweroff -f
+fi
+
+modprobe -a virtio_pci virtio_console
+
+port() {
+	local name
+
+	for name in /sys/class/virtio-ports/*/name; do
+		if [[ -e $name && $(<"$name") == "$1" ]]; then
+			name=${name%/name}
+			echo "/dev/${name##*/}"
+			return
+		fi
+	done
+	return 1
+}
+
+for _ in {1..100}; do
+	out=$(port xfrm_ext.out) && tar=$(port xfrm_ext.tar) && [[ -e $out && -e $tar ]] && break
+	sleep 0.1
+done
+if [[ ! -e $out || ! -e $tar ]]; then
+	echo "init: no virtio ports"
+	poweroff -f
+fi
+
+# A port can be open once only: one relay has it, everyone else a pipe.
+exec 3> >(exec cat >"$out")
+relay=$!
+
+tell() {
+	printf '\x1e%s %s\n' "$TOKEN" "$*" >&3
+}
+
+# Processes that a script left behind; kernel threads have no command line.
+kill_leftovers() {
+	local dir pid line victims=()
+
+	for dir in /proc/[0-9]*; do
+		pid=${dir#/proc/}
+		[[ $pid == 1 || $pid == "$relay" ]] && continue
+		line=
+		read -r -d '' line 2>/dev/null <"$dir/cmdline"
+		[[ $line ]] && victims+=("$pid")
+	done
+	((!${#victims[@]})) || kill -9 "${victims[@]}" 2>/dev/null
+}
+
+# Seconds that a script may take: its "# timeout: N", or 120.
+limit_of() {
+	local line limit=120
+
+	while read -r line && [[ $line == \#* ]]; do
+		[[ $line == '# timeout: '* ]] && limit=${line##* }
+	done <"$1"
+	echo $((limit * TIME_FACTOR))
+}
+
+run() {
+	local name=$1 script=$2 limit rc=0 pid timer
+
+	limit=$(limit_of "$script")
+	echo "xfrm_ext-test: begin $name" >/dev/kmsg
+	tell begin "$name" "$limit"
+	setsid bash "$script" </dev/null >&3 2>&1 3>&- &
+	pid=$!
+	sleep "$limit" 3>&- &
+	timer=$!
+	wait -n "$pid" "$timer" || rc=$?
+	if kill -0 "$pid" 2>/dev/null; then
+		rc=timeout
+		echo w >/proc/sysrq-trigger
+		echo l >/proc/sysrq-trigger
+	fi
+	disown "$timer"
+	kill_leftovers
+	ip -all netns delete
+	tell end "$name" "$rc"
+	echo "xfrm_ext-test: end $name $rc" >/dev/kmsg
+}
+
+if [[ -e /sys/kernel/debug/kcsan ]]; then
+	# It looks at every so many accesses only. Of our modules, and there are no others
+	# that it watches, it can look at many more than usual.
+	echo 200 >/sys/module/kcsan/parameters/skip_watch
+	echo on >/sys/kernel/debug/kcsan
+fi
+[[ -e /sys/kernel/debug/kmemleak ]] && echo clear >/sys/kernel/debug/kmemleak
+for entry in "${SCRIPTS[@]}"; do
+	run "${entry%%=*}" "${entry#*=}"
+done
+((!FINAL)) || run guest /xfrm_ext/tools/testing/qemu/guest/final.sh
+busybox tar -C /out -cf "$tar" .
+tell verdict 'done'
+exec 3>&-
+wait "$relay"
+poweroff -f

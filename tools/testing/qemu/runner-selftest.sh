@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Does the runner see what goes wrong? Guests whose scripts fail in every way that it
+# must notice; says what it missed. Needs neither the module nor its tests.
+set -euo pipefail
+. "$(dirname "$0")/../../../scripts/lib.sh"
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_ext.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+bad=0
+
+# script NAME < its text
+script() {
+	cat >"$dir/$1.sh"
+}
+
+# expect TITLE STATUS SCRIPT...: boot, compare with the results on standard input
+expect() {
+	local title=$1 status=$2 rc=0 script scripts=()
+
+	sed 's/ \+/\t/' >"$dir/expected"
+	shift 2
+	for script; do
+		scripts+=("$dir/$script.sh")
+	done
+	rm -f "$dir/results"
+	"$ROOT/tools/testing/qemu/run.sh" --kernel 6.1-cloud --no-module --out "$dir/out" \
+		--results "$dir/results" "${scripts[@]}" >"$dir/output" 2>&1 </dev/null || rc=$?
+	cut -f 1,3 "$dir/results" >"$dir/got" || true
+	if ! diff -u "$dir/got" "$dir/expected" >"$dir/diff" || ((rc != status)); then
+		bad=1
+		echo "$title: exit status $rc, should be $status; results (-got +should):"
+		cat "$dir/diff"
+		cat "$dir/output"
+	fi
+}
+
+script good <<-'END'
+	echo 1..2; echo "ok 1 a"; echo "ok 2 b # SKIP why"
+END
+script fails <<-'END'
+	echo "not ok 1 a"; echo 1..1; exit 1
+END
+script short <<-'END'
+	echo 1..2; echo "ok 1 a"
+END
+script status <<-'END'
+	echo 1..1; echo "ok 1 a"; exit 3
+END
+script silent <<-'END'
+	exit 0
+END
+script nested <<-'END'
+	printf '    # Subtest: s\n    1..2\n    ok 1 a\n    not ok 2 b\nnot ok 1 s\n'
+END
+# Neither does the guest wait for it, nor for what it has left behind.
+script hangs <<-'END'
+	# timeout: 2
+	trap '' TERM INT
+	(trap '' TERM; while :; do sleep 1; done) &
+	echo 1..1
+	while :; do sleep 1; done
+END
+script warns <<-'END'
+	echo "WARNING: CPU: 0 PID: 1 at nowhere" >/dev/kmsg; echo 1..1; echo "ok 1 a"
+END
+script races <<-'END'
+	echo "BUG: KCSAN: data-race in a / b" >/dev/kmsg; echo 1..1; echo "ok 1 a"
+END
+script panics <<-'END'
+	echo 1..1; echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 30
+END
+script files <<-'END'
+	echo kept >/out/file; echo 1..1; echo "ok 1 a"
+END
+
+expect "failing scripts" 1 good fails short status silent nested hangs warns races files <<-'END'
+	ok good: a
+	SKIP good: b
+	FAILED fails: a
+	ok short: a
+	FAILED short: script
+	ok status: a
+	FAILED status: script
+	FAILED silent: script
+	ok nested: s.a
+	FAILED nested: s.b
+	FAILED hangs: script
+	ok warns: a
+	ok races: a
+	ok files: a
+	ok guest: unload
+	FAILED guest: log
+END
+for script in warns races; do
+	if ! grep -q "in $script:" "$dir/output"; then
+		bad=1
+		echo "what $script left in the log was not seen"
+	fi
+done
+if [[ $(cat "$dir/out/file") != kept ]]; then
+	bad=1
+	echo "a file of the guest's did not come back"
+fi
+expect "a panic" 1 panics good <<-'END'
+	FAILED panics: script
+	FAILED good: script
+	FAILED guest: script
+END
+expect "all is well" 0 good <<-'END'
+	ok good: a
+	SKIP good: b
+	ok guest: unload
+	ok guest: log
+END
+exit "$bad"
