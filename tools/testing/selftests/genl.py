@@ -1,0 +1,193 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Speak to xfrm_ext in generic netlink, nonsense too, without iproute2's help.
+
+    genl.py COMMAND [ATTRIBUTE=VALUE]...
+    genl.py batch       such requests, one a line, from standard input
+
+Command: caps, announce, withdraw, get, dump, or a number. Attributes by the name
+that the uapi header gives them, in lower case with dashes (tx-subspaces), or by
+number. Values: a number, an address, ID:HIGHEST of a subspace, nothing for a flag, or
+hex:OCTETS for exactly these octets.
+
+One line per request: "ok", then what was answered as NAME=VALUE (of several
+answers, as to dump, each behind a ";"), or the errno's name and the kernel's
+text. Without batch the exit status is 1 for the latter.
+"""
+
+import errno
+import ipaddress
+import pathlib
+import re
+import socket
+import struct
+import sys
+
+NETLINK_GENERIC, GENL_ID_CTRL, CTRL_GETFAMILY = 16, 16, 3
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 1, 4, 0x300
+NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
+NLMSG_ERROR, NLMSG_DONE, NLM_F_MULTI, NLMSGERR_ATTR_MSG = 2, 3, 2, 1
+SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
+
+COMMANDS = {"caps": 1, "announce": 2, "withdraw": 3, "get": 4, "dump": 4,
+            "set": 5}
+HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/uapi/linux/xfrm_ext.h"
+
+
+class Refused(Exception):
+    """The kernel's answer is an error."""
+
+    def __init__(self, number, text=""):
+        super().__init__(f"{errno.errorcode.get(number, number)} {text}".rstrip())
+
+
+def attr(kind, data):
+    return struct.pack("=HH", len(data) + 4, kind) + data + b"\0" * (-len(data) % 4)
+
+
+def attrs(data):
+    """(kind, octets) of every attribute."""
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        yield kind & 0x3FFF, data[4:length]
+        data = data[(length + 3) & ~3 :]
+
+
+class Netlink:
+    """A netlink socket with full error texts."""
+
+    def __init__(self, protocol):
+        self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        self.sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+        self.sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+        self.sock.bind((0, 0))
+        self.seq = 0
+
+    def request(self, kind, body, flags=0):
+        """The bodies of what is answered, without their message headers."""
+        self.seq += 1
+        flags |= NLM_F_REQUEST | (0 if flags & NLM_F_DUMP else NLM_F_ACK)
+        head = struct.pack("=IHHII", len(body) + 16, kind, flags, self.seq, 0)
+        self.sock.send(head + body)
+        answers = []
+        while True:
+            data = self.sock.recv(1 << 18)
+            while data:
+                length, kind, flags, seq, _ = struct.unpack_from("=IHHII", data)
+                message, data = data[16:length], data[(length + 3) & ~3 :]
+                if seq != self.seq:
+                    continue
+                if kind not in (NLMSG_ERROR, NLMSG_DONE):
+                    answers.append(message)
+                    continue
+                (code,) = struct.unpack_from("=i", message)
+                if not code:
+                    return answers
+                text, at = "", 4 if kind == NLMSG_DONE else 20
+                if flags & NLM_F_ACK_TLVS:
+                    for number, value in attrs(message[at:]):
+                        if number == NLMSGERR_ATTR_MSG:
+                            text = value.rstrip(b"\0").decode()
+                raise Refused(-code, text)
+
+
+def enum(name):
+    """The constants of an enum of the uapi header, by number."""
+    body = re.search(rf"enum {name} {{(.*?)}};", HEADER.read_text(), re.S).group(1)
+    body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+    prefix = "XFRM_EXT_A_"
+    return dict(
+        enumerate(
+            word.strip().removeprefix(prefix).lower().replace("_", "-")
+            for word in body.split(",")
+        )
+    )
+
+
+NAMES = enum("xfrm_ext_attr")
+NUMBERS = {name: number for number, name in NAMES.items()}
+
+
+class Family:
+    """The family xfrm_ext."""
+
+    def __init__(self):
+        self.netlink = Netlink(NETLINK_GENERIC)
+        body = struct.pack("=BBH", CTRL_GETFAMILY, 1, 0) + attr(2, b"xfrm_ext\0")
+        (answer,) = self.netlink.request(GENL_ID_CTRL, body)
+        (self.id,) = struct.unpack("=H", dict(attrs(answer[4:]))[1])
+
+    def request(self, words):
+        """One request; its answers, each a dictionary by attribute name."""
+        command, *rest = words
+        number = COMMANDS[command] if command in COMMANDS else int(command, 0)
+        body = struct.pack("=BBH", number, 1, 0)
+        for word in rest:
+            name, value = word.split("=", 1)
+            kind = NUMBERS[name] if name in NUMBERS else int(name, 0)
+            if name in ("tx-subspace", "rx-subspace"):
+                kind |= 0x8000
+            body += attr(kind, encode(name, value))
+        flags = NLM_F_DUMP if command == "dump" else 0
+        for answer in self.netlink.request(self.id, body, flags):
+            yield {NAMES.get(kind, str(kind)): decode(kind, data)
+                   for kind, data in attrs(answer[4:])}
+
+
+def encode(name, value):
+    if value.startswith("hex:"):
+        return bytes.fromhex(value[4:])
+    if name == "daddr":
+        return ipaddress.ip_address(value).packed
+    if name in ("tx-subspace", "rx-subspace"):
+        subspace, *highest = (int(n, 0) for n in value.split(":"))
+        return attr(2, struct.pack("=I", subspace)) + b"".join(
+            attr(3, struct.pack("=Q", n)) for n in highest)
+    if not value:
+        return b""
+    number = int(value, 0)
+    if name == "spi":
+        return struct.pack("!I", number)
+    if name in ("tx-start", "tx-warn", "memory-max", "gap"):
+        return struct.pack("=Q", number)
+    return struct.pack("=H" if name == "family" else "=I", number)
+
+
+def decode(kind, data):
+    name = NAMES.get(kind)
+    if name == "daddr":
+        return str(ipaddress.ip_address(data))
+    if name in ("reason", "cap-algorithm"):
+        return data.rstrip(b"\0").decode()
+    if name == "spi":
+        return f"0x{data.hex()}"
+    if len(data) in (2, 4, 8):
+        return int.from_bytes(data, sys.byteorder)
+    return f"hex:{data.hex()}"
+
+
+def answer(family, words):
+    lines = [" ".join(f"{k}={v}" for k, v in a.items() if not str(v).startswith("hex:"))
+             for a in family.request(words)]
+    return " ".join(["ok", " ; ".join(lines)]).rstrip()
+
+
+def main():
+    family = Family()
+    if sys.argv[1:] != ["batch"]:
+        try:
+            print(answer(family, sys.argv[1:]))
+        except Refused as e:
+            sys.exit(str(e))
+        return
+    for line in sys.stdin:
+        try:
+            print(answer(family, line.split()), flush=True)
+        except Refused as e:
+            print(e, flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main()

@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the selftests share. A test script reads this, makes a topology and runs
+# its test functions:
+#
+#	. "$(dirname "$0")/lib.sh"
+#	gateways
+#	run "what is shown" function [argument...]
+#	finish
+#
+# A test function runs in a subshell with errexit: any command that fails, fails
+# the test, and what it printed is shown. Everything a script makes is in its own
+# namespaces and its own temporary directory, and goes when it ends.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # for the scripts that read this
+reference=$here/../reference
+tmp=$(mktemp -d)
+made=()
+count=0
+failed=0
+
+# KASAN and lockdep under emulation take their time
+factor=${TIME_FACTOR:-1}
+
+key1=0x000102030405060708090a0b0c0d0e0fcafebabe
+key2=0x101112131415161718191a1b1c1d1e1fdeadbeef
+aead='rfc4106(gcm(aes))'
+
+cleanup() {
+	local n
+
+	for n in "${made[@]}"; do
+		ip netns pids "$n" 2>/dev/null | xargs -r kill -9 2>/dev/null
+		ip netns del "$n" 2>/dev/null
+	done
+	kill "$stamper" 2>/dev/null
+	rm -rf "$tmp"
+}
+trap cleanup EXIT
+
+# The first ping switches the kernel's time stamps on, the last one off, by patching
+# code that other CPUs run at that moment. QEMU 7.2's emulation can leave one of them
+# with the breakpoint that stood there meanwhile, for ever. So there is always one.
+ping -q -i 10000 127.0.0.1 >/dev/null 2>&1 &
+stamper=$!
+disown
+
+# Neighbours that have been found stay found: on a slow machine probes are answered too
+# late, and packets dropped meanwhile
+sysctl -qw net.ipv4.neigh.default.base_reachable_time_ms=3600000 \
+	net.ipv6.neigh.default.base_reachable_time_ms=3600000 \
+	net.ipv4.neigh.default.mcast_solicit=20 net.ipv6.neigh.default.mcast_solicit=20
+
+echo "KTAP version 1"
+
+run() { # description function argument...
+	local what=$1 rc
+
+	shift
+	count=$((count + 1))
+	(
+		set -eE
+		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
+		"$@"
+	) >"$tmp/log" 2>&1
+	rc=$?
+	if ((rc)); then
+		sed 's/^/# /' "$tmp/log"
+		echo "not ok $count $what"
+		failed=$((failed + 1))
+	else
+		grep '^# ' "$tmp/log"
+		echo "ok $count $what"
+	fi
+}
+
+finish() {
+	echo "1..$count"
+	exit $((failed > 0))
+}
+
+older_than() { # kernel version
+	[[ $(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1) != "$1" ]]
+}
+
+# Wait until a command succeeds
+wait_for() { # seconds command...
+	local end=$((SECONDS + $1 * factor))
+
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if ((SECONDS >= end)); then
+			echo "waited in vain for: $*" >&2
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# An SA lives as long as a packet that came through it. A CPU lets go of packets that it
+# has freed for another with the next packet it receives (skb_attempt_defer_free(), which
+# TCP calls): let each receive one.
+nudge_cpus() {
+	local cpu
+
+	for ((cpu = 0; cpu < $(nproc); cpu++)); do
+		taskset -c "$cpu" ping -q -c 1 127.0.0.1
+	done
+}
+
+# For wait_for
+module_goes() {
+	modprobe -r xfrm_ext && return
+	nudge_cpus
+	return 1
+}
+
+expect() { # what got wanted
+	if [[ $2 != "$3" ]]; then
+		echo "$1: got '$2', want '$3'" >&2
+		return 1
+	fi
+}
+
+# A command must fail and say why
+refused() { # text command...
+	local text=$1 out
+
+	shift
+	if out=$("$@" 2>&1); then
+		echo "not refused: $*" >&2
+		return 1
+	fi
+	if [[ $out != *"$text"* ]]; then
+		printf 'refused: %s\nbut it says: %s\nand not: %s\n' "$*" "$out" "$text" >&2
+		return 1
+	fi
+}
+
+netns_add() { # name...
+	local n
+
+	for n; do
+		ip netns add "$n"
+		made+=("$n")
+		ip -n "$n" link set lo up
+		ip netns exec "$n" sysctl -qw net.ipv4.ip_forward=1 \
+			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
+			net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0 \
+			net.ipv6.conf.all.accept_dad=0
+	done
+}
+
+link() { # ns dev addr4 addr6 ns dev addr4 addr6
+	ip link add "$2" netns "$1" type veth peer name "$6" netns "$5"
+	ip -n "$1" addr add "$3/24" dev "$2"
+	ip -n "$1" addr add "$4/64" dev "$2" nodad
+	ip -n "$5" addr add "$7/24" dev "$6"
+	ip -n "$5" addr add "$8/64" dev "$6" nodad
+	ip -n "$1" link set "$2" up
+	ip -n "$5" link set "$6" up
+}
+
+# Two hosts behind two gateways:
+#
+#	  a ------- g1 ===== wan ===== g2 ------- b
+#	10.1.0.2  10.1.0.1          10.2.0.1  10.2.0.2
+#	fd01::2   fd01::1           fd02::1   fd02::2
+#	     10.0.0.1/fd00::1   10.0.0.2/fd00::2
+gateways() {
+	a=a$$ g1=g1-$$ g2=g2-$$ b=b$$
+	netns_add "$a" "$g1" "$g2" "$b"
+	link "$a" lan 10.1.0.2 fd01::2 "$g1" lan 10.1.0.1 fd01::1
+	link "$g1" wan 10.0.0.1 fd00::1 "$g2" wan 10.0.0.2 fd00::2
+	link "$g2" lan 10.2.0.1 fd02::1 "$b" lan 10.2.0.2 fd02::2
+	ip -n "$a" route add default via 10.1.0.1
+	ip -n "$a" route add default via fd01::1
+	ip -n "$b" route add default via 10.2.0.1
+	ip -n "$b" route add default via fd02::1
+	ip -n "$g1" route add 10.2.0.0/24 via 10.0.0.2
+	ip -n "$g1" route add fd02::/64 via fd00::2
+	ip -n "$g2" route add 10.1.0.0/24 via 10.0.0.1
+	ip -n "$g2" route add fd01::/64 via fd00::1
+	wait_for 10 ip netns exec "$a" ping -c 1 -W 1 10.2.0.2
+	wait_for 10 ip netns exec "$a" ping -c 1 -W 1 fd02::2
+}
+
+# Two gateways that are their own hosts, quicker to make:
+#
+#	g1 ===== wan ===== g2
+#	10.0.0.1/fd00::1   10.0.0.2/fd00::2
+#	10.1.0.1/fd01::1   10.2.0.1/fd02::1 on lo
+pair() {
+	g1=g1-$$ g2=g2-$$
+	netns_add "$g1" "$g2"
+	ip link add wan netns "$g1" type veth peer name wan netns "$g2"
+	pair_end "$g1" 1 2
+	pair_end "$g2" 2 1
+	wait_for 10 ip netns exec "$g1" ping -c 1 -W 1 10.2.0.1
+	wait_for 10 ip netns exec "$g1" ping -c 1 -W 1 fd02::1
+}
+
+pair_end() { # ns number-here number-there
+	ip -n "$1" -batch - <<-EOF
+		addr add 10.0.0.$2/24 dev wan
+		addr add fd00::$2/64 dev wan nodad
+		addr add 10.$2.0.1/24 dev lo
+		addr add fd0$2::1/64 dev lo nodad
+		link set wan up
+		route add 10.$3.0.0/24 via 10.0.0.$3 src 10.$2.0.1
+		route add fd0$3::/64 via fd00::$3 src fd0$2::1
+	EOF
+}
+
+outer() { # 4|6: sets o1 o2
+	case $1 in
+	4) o1=10.0.0.1 o2=10.0.0.2 ;;
+	6) o1=fd00::1 o2=fd00::2 ;;
+	esac
+}
+
+# Policies for all traffic between the two lans through tunnels of that outer family
+policies() { # 4|6
+	local o1 o2
+
+	outer "$1"
+	policies_of "$g1" 10.1.0.0/24,10.2.0.0/24 fd01::/64,fd02::/64 "$o1" "$o2" 1 2
+	policies_of "$g2" 10.2.0.0/24,10.1.0.0/24 fd02::/64,fd01::/64 "$o2" "$o1" 2 1
+}
+
+policies_of() { # ns here,there here,there outer-here outer-there reqid-out reqid-in
+	local n dir
+
+	for n in "$2" "$3"; do
+		echo "xfrm policy add src ${n%,*} dst ${n#*,} dir out" \
+			"tmpl src $4 dst $5 proto esp reqid $6 mode tunnel"
+		for dir in in fwd; do
+			echo "xfrm policy add src ${n#*,} dst ${n%,*} dir $dir" \
+				"tmpl src $5 dst $4 proto esp reqid $7 mode tunnel"
+		done
+	done | ip -n "$1" -batch -
+}
+
+# One SA: on the sender with transmit subspaces, on the receiver with windows
+sa() { # 4|6 1>2|2>1 subspaces [more words for both ends]
+	local o1 o2 n=$3 src dst spi reqid key tx rx
+
+	outer "$1"
+	case $2 in
+	'1>2') src=$o1 dst=$o2 spi=0x100 reqid=1 key=$key1 tx=$g1 rx=$g2 ;;
+	'2>1') src=$o2 dst=$o1 spi=0x200 reqid=2 key=$key2 tx=$g2 rx=$g1 ;;
+	esac
+	shift 3
+	ip -n "$tx" xfrm state add src "$src" dst "$dst" proto esp spi "$spi" reqid "$reqid" \
+		mode tunnel flag af-unspec aead "$aead" "${KEY:-$key}" "${ICV:-128}" "$@" ext tx-subspaces "$n"
+	ip -n "$rx" xfrm state add src "$src" dst "$dst" proto esp spi "$spi" reqid "$reqid" \
+		mode tunnel flag af-unspec aead "$aead" "${KEY:-$key}" "${ICV:-128}" "$@" ext rx-subspaces "$n" \
+		window "${WINDOW:-1024}" memory-max "${MEMORY:-67108864}"
+}
+
+# The usual: both directions
+tunnel() { # 4|6 subspaces [more words]
+	local family=$1
+
+	shift
+	flush
+	policies "$family"
+	sa "$family" '1>2' "$@"
+	sa "$family" '2>1' "$@"
+}
+
+flush() {
+	local n
+
+	for n in "$g1" "$g2"; do
+		ip -n "$n" xfrm state flush
+		ip -n "$n" xfrm policy flush
+	done
+}
+
+# The block of `ip xfrm state` that describes the SA with that SPI
+block() { # ns spi option...
+	local n=$1 spi
+
+	printf -v spi '0x%08x' "$2"
+	shift 2
+	ip -n "$n" "$@" xfrm state | awk -v spi="$spi" '
+		$1 == "src" { head = $0; on = 0; next }
+		$1 == "proto" && $3 == "spi" && substr($4, 1, 10) == spi { on = 1; print head }
+		on'
+}
+
+# A counter of the SA with that SPI, by the name that `ip -s xfrm state` prints
+stat() { # ns spi name
+	block "$1" "$2" -s -d | awk -v name="$3" '
+		{ for (i = 1; i < NF; i++) if ($i == name) { print $(i + 1); exit } }'
+}
+
+# A number that `ip -s xfrm state` prints of a subspace; nothing if it was not used
+subspace() { # ns spi tx|rx id highest|packets|replays|too-old|backtrack
+	block "$1" "$2" -s | awk -v word="$3-subspace" -v id="$4" -v name="$5" '
+		$1 == word && $2 == id { for (i = 3; i < NF; i += 2) if ($i == name) print $(i + 1) }'
+}
+
+# All drops of an SA that are not zero, as "name n name n", or "none"
+drops() { # ns spi
+	block "$1" "$2" -s | awk '$1 == "drops" { sub(/^[ \t]*drops[ \t]*/, ""); print; exit }'
+}
+
+# One of the kernel's own counters
+# shellcheck disable=SC2016 # awk's
+mib() { # ns name
+	ip netns exec "$1" awk -v name="$2" '$1 == name { print $2 }' /proc/net/xfrm_stat
+}
+
+fastpath() { # on|off
+	case $1 in
+	on) echo Y ;;
+	off) echo N ;;
+	esac >/sys/module/xfrm_ext/parameters/fastpath
+}
+
+# A genl.py that stays, for ask(): starting Python takes its time
+genl_open() { # ns
+	mkfifo "$tmp/genl.in" "$tmp/genl.out"
+	ip netns exec "$1" "$here/genl.py" batch <"$tmp/genl.in" >"$tmp/genl.out" &
+	exec 7>"$tmp/genl.in" 8<"$tmp/genl.out"
+}
+
+genl_close() {
+	exec 7>&- 8<&-
+	rm -f "$tmp/genl.in" "$tmp/genl.out"
+}
+
+# Sets answer
+ask() { # request as genl.py takes it
+	echo "$*" >&7
+	read -r -t $((20 * factor)) answer <&8
+}
+
+answers() { # pattern request...
+	local pattern=$1
+
+	shift
+	ask "$@"
+	# shellcheck disable=SC2053 # it is a pattern
+	if [[ $answer != $pattern ]]; then
+		printf 'asked: %s\nanswer: %s\nwanted: %s\n' "$*" "$answer" "$pattern" >&2
+		return 1
+	fi
+}
