@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make demo: boot the distribution's kernel and show what an extended SA is for.
+#
+# Environment: DEMO_RATE and DEMO_PACKETS (per sender), DEMO_DELAY (ms, path B)
+# change the scene.
+set -euo pipefail
+. "$(dirname "$0")/../../../scripts/lib.sh"
+
+"$ROOT/scripts/setup.sh"
+args=()
+[[ ! -t 1 ]] || args+=(--env DEMO_COLOUR=1)
+for name in DEMO_RATE DEMO_DELAY DEMO_PACKETS; do
+	[[ ! ${!name-} ]] || args+=(--env "$name=${!name}")
+done
+exec "$ROOT/tools/testing/qemu/run.sh" --kernel 6.1-cloud --smp 4 --raw "${args[@]}" \
+	"$(dirname "$0")/guest.sh"
