@@ -62,7 +62,7 @@ kvm_works() {
 
 	[[ -r /dev/kvm && -w /dev/kvm ]] || return
 	known=$CACHE/accel-$( (cat /proc/sys/kernel/random/boot_id; id -u
-		qemu-system-x86_64 --version) | hash_of)
+		"$qemu" --version) | hash_of)
 	if [[ ! -e $known ]]; then
 		dir=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_ext.XXXXXX")
 		mkdir "$dir/root"
@@ -70,7 +70,7 @@ kvm_works() {
 		printf '#!/busybox sh\n/busybox echo guest-runs\n/busybox poweroff -f\n' >"$dir/root/init"
 		chmod +x "$dir/root/init"
 		(cd "$dir/root" && find . | cpio --quiet -o -H newc) >"$dir/initrd"
-		(timeout -k 1 5 qemu-system-x86_64 -accel kvm -cpu host -m 256 -nodefaults \
+		(timeout -k 1 5 "$qemu" -accel kvm -cpu host -m 256 -nodefaults \
 			-no-user-config -display none -no-reboot -serial "file:$dir/console" \
 			-kernel "$vmlinuz" -initrd "$dir/initrd" \
 			-append 'console=ttyS0 quiet panic=-1' || true) >/dev/null 2>&1 </dev/null
@@ -96,6 +96,7 @@ tsc_khz() {
 
 answer=$("$ROOT/scripts/kernel.sh" "$kernel")
 eval "$answer"
+qemu=$("$ROOT/scripts/qemu.sh")
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_ext.XXXXXX")
 drop=$tmp
@@ -151,9 +152,7 @@ fi
 case $accel in
 kvm) machine=(-accel kvm -cpu host) ;;
 tcg)
-	# QEMU 7.2 leaves rubbish in the flags when an interrupt follows a cmpxchg16b, and
-	# the slab allocator of Linux 6.12 is full of them
-	machine=(-accel 'tcg,thread=multi' -cpu 'max,-cx16')
+	machine=(-accel 'tcg,thread=multi' -cpu max)
 	# The guest takes the TSC for unstable and reads the slow HPET instead; emulated,
 	# it is the host's counter on every CPU. Its speed it must be told.
 	words+=" tsc=reliable clocksource=tsc tsc_early_khz=$(tsc_khz)"
@@ -165,7 +164,7 @@ tcg)
 esac
 
 command=(
-	qemu-system-x86_64 -machine q35 "${machine[@]}" -smp "$smp" -m "$mem"
+	"$qemu" -machine q35 "${machine[@]}" -smp "$smp" -m "$mem"
 	-nodefaults -no-user-config -display none -no-reboot
 	-kernel "$vmlinuz" -initrd "$tmp/initrd" -append "$words $append"
 )
