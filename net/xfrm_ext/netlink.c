@@ -398,7 +398,8 @@ static int xe_set_tx_check(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 		return -EINVAL;
 	}
 	c = xe_counter_seen(sa, id - p->tx_base);
-	if (c && xe_counter_last(c) > highest) {
+	/* A held SA has sent nothing: it is set again, and not backward */
+	if (c && xe_counter_last(c) > highest && !xe_sa_held(sa)) {
 		xe_extack(info->extack,
 			  "tx-subspace %u: highest %llu is behind %llu, which it has sent",
 			  id, highest, xe_counter_last(c));
@@ -419,6 +420,7 @@ static int xe_set_tx(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 	/* If it has come farther meanwhile that is as well */
 	xe_counter_forward(c, min_t(u64, XE_SN_MAX,
 				    highest + min_t(u64, gap, XE_SN_MAX)));
+	sa->tx_set = true;
 	return 0;
 }
 
@@ -492,6 +494,19 @@ static int xe_set_all(struct xe_sa *sa, struct genl_info *info, int type,
 	return 0;
 }
 
+/*
+ * Somebody may have forgotten, or failed, to say which numbers have been used:
+ * to start over then would use them again.
+ */
+static int xe_release_check(const struct xe_sa *sa, struct genl_info *info)
+{
+	if (!xe_sa_held(sa) || !sa->params.tx_subspaces || sa->tx_set ||
+	    info->attrs[XFRM_EXT_A_TX_SUBSPACE] || info->attrs[XFRM_EXT_A_GAP])
+		return 0;
+	return xe_refuse_attr(info, XFRM_EXT_A_RELEASE,
+			      "release: no tx-subspace has been set; name one or give gap");
+}
+
 static int xe_set(struct xe_sa *sa, struct genl_info *info)
 {
 	struct nlattr *attr = info->attrs[XFRM_EXT_A_GAP];
@@ -507,6 +522,8 @@ static int xe_set(struct xe_sa *sa, struct genl_info *info)
 	if (!err)
 		err = xe_set_all(sa, info, XFRM_EXT_A_RX_SUBSPACE,
 				 xe_set_rx_check, gap);
+	if (!err && info->attrs[XFRM_EXT_A_RELEASE])
+		err = xe_release_check(sa, info);
 	if (!err)
 		err = xe_set_all(sa, info, XFRM_EXT_A_TX_SUBSPACE, xe_set_tx,
 				 gap);
@@ -514,7 +531,7 @@ static int xe_set(struct xe_sa *sa, struct genl_info *info)
 		err = xe_set_all(sa, info, XFRM_EXT_A_RX_SUBSPACE, xe_set_rx,
 				 gap);
 	if (!err && info->attrs[XFRM_EXT_A_RELEASE])
-		xe_sa_release(sa);
+		xe_sa_release(sa, gap);
 	return err;
 }
 

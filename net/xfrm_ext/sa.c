@@ -224,17 +224,33 @@ static void xe_sa_unset_offload(struct xfrm_state *x)
 }
 
 /**
+ * xe_sa_held - does it wait for its counters to be set?
+ * @sa: SA
+ *
+ * Context: process; the namespace's lock is held, so that a held SA stays so.
+ */
+bool xe_sa_held(const struct xe_sa *sa)
+{
+	return READ_ONCE(sa->state) == XFRM_EXT_STATE_HELD;
+}
+
+/**
  * xe_sa_release - the counters of an SA have been set: it may go
  * @sa: SA
+ * @gap: transmit subspaces that were not set leave out so many numbers: the
+ *       SA's predecessor may have come to use them after it was asked, 0 ..
+ *       XE_SN_MAX
  *
  * Context: process; the namespace's lock is held.
  */
-void xe_sa_release(struct xe_sa *sa)
+void xe_sa_release(struct xe_sa *sa, u64 gap)
 {
 	spin_lock_bh(&sa->lock);
-	if (sa->state == XFRM_EXT_STATE_HELD)
+	if (sa->state == XFRM_EXT_STATE_HELD) {
+		sa->tx_start = max(sa->tx_start, gap + 1);
 		/* Pairs with the acquire in xe_sa_set_up() */
 		smp_store_release(&sa->state, XFRM_EXT_STATE_READY);
+	}
 	spin_unlock_bh(&sa->lock);
 }
 
@@ -263,7 +279,7 @@ static void xe_sa_publish(struct xe_sa *sa)
 				sa->hashed = true;
 		}
 		sa->reason = reason;
-		/* Pairs with the acquire in xe_sa_set_up() */
+		/* Pairs with the acquires in xe_sa_set_up() and xe_put_state() */
 		smp_store_release(&sa->state,
 				  reason ? XFRM_EXT_STATE_FAILED :
 				  sa->params.flags & XFRM_EXT_SA_F_HOLD ?
@@ -420,6 +436,7 @@ static struct xe_sa *xe_sa_alloc(const struct xe_params *params)
 	if (!sa)
 		return NULL;
 	sa->params = *params;
+	sa->tx_start = params->tx_start;
 	spin_lock_init(&sa->lock);
 	sa->cpu = alloc_percpu_gfp(struct xe_cpu, GFP_KERNEL_ACCOUNT);
 	if (!sa->cpu)

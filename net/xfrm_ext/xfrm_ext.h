@@ -152,6 +152,8 @@ struct xe_alarm {
  * @state: enum xfrm_ext_state; packets pass in XFRM_EXT_STATE_READY only,
  *         read with acquire
  * @reason: why it is XFRM_EXT_STATE_FAILED, else NULL
+ * @tx_start: what counters begin with; fixed before packets pass
+ * @tx_set: a transmit subspace has been set; under xe_net::lock
  * @tx: params.tx_subspaces counters, each NULL until the first packet; set
  *      once, freed with the SA
  * @rx: params.rx_subspaces windows, each NULL until the first authenticated
@@ -181,6 +183,8 @@ struct xe_sa {
 	bool exact;
 	int state;
 	const char *reason;
+	u64 tx_start;
+	bool tx_set;
 	struct xe_counter **tx;
 	struct xe_window **rx;
 	atomic64_t memory;
@@ -297,7 +301,8 @@ struct xe_sa *xe_sa_of(const struct xfrm_state *x);
 struct xe_sa *xe_sa_find(struct xe_net *xn, const struct xe_id *id);
 struct xe_sa *xe_sa_lookup(struct net *net, u16 family, const void *daddr,
 			   __be32 spi, u32 mark);
-void xe_sa_release(struct xe_sa *sa);
+bool xe_sa_held(const struct xe_sa *sa);
+void xe_sa_release(struct xe_sa *sa, u64 gap);
 bool xe_sa_set_up(const struct xe_sa *sa);
 bool xe_sa_ready(const struct xe_sa *sa);
 
