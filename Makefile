@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The kernel's build reads Kbuild; this file is for people. See "make help".
 
-# The newest kernel whose headers are installed
-KDIR ?= $(shell printf '%s\n' /lib/modules/*/build/.config | sort -V | sed -n '$$s,/\.config,,p')
+# The running kernel, or without its headers the newest that has some here
+KDIR ?= $(patsubst %/.config,%,$(or $(wildcard /lib/modules/$(shell uname -r)/build/.config), \
+	$(lastword $(shell printf '%s\n' $(wildcard /lib/modules/*/build/.config) | sort -V))))
 RELEASE = $(shell awk -F'"' '/UTS_RELEASE/ { print $$2 }' $(KDIR)/include/generated/utsrelease.h)
 
 # Type information of the module would ask for pahole and serve nobody
@@ -19,6 +20,8 @@ install:
 	@test -e xfrm_ext.ko || { echo "no xfrm_ext.ko: run make first" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) CONFIG_MODULE_SIG_ALL= INSTALL_MOD_DIR=extra modules_install
 	depmod -b $(or $(INSTALL_MOD_PATH),/) $(RELEASE)
+	@test -n '$(INSTALL_MOD_PATH)' || test '$(RELEASE)' = "$$(uname -r)" || \
+		echo "installed for $(RELEASE); the running kernel is $$(uname -r)" >&2
 
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
