@@ -2,11 +2,14 @@
 /*
  * xfrm_ext: extensions of ordinary xfrm SAs. Table of contents:
  *
- *	netlink.c	requests: announce, withdraw, get, capabilities; events
+ *	netlink.c	requests: announce, withdraw, get, set, capabilities
+ *	params.c	what an announcement says
+ *	events.c	what is told without being asked
  *	announce.c	what an SA that does not exist yet shall be
  *	gate.c		every ESP state is initialised through here
  *	sa.c		extended SAs: claim, publish, destroy, look up
- *	output.c	packets out; tunnel.c: outer headers
+ *	subspace.c	where an SA keeps its counters and windows
+ *	output.c	packets out; tunnel.c: outer headers; select.h: which subspace
  *	input.c		packets in
  *	crypto.c	the cipher
  *	format.c	layouts on the wire; counter.h: sequence numbers out

@@ -14,8 +14,9 @@
  *      XFRM_EXT_SA_XFLAG in XFRMA_SA_EXTRA_FLAGS. The SA is claimed before
  *      anyone can see it: there is no moment at which it is a plain SA. If the
  *      announcement does not fit the SA, or is gone, NEWSA fails with a text.
- *   3. XFRM_EXT_CMD_GET: the SA's state must be XFRM_EXT_STATE_READY. Anything
- *      else: read XFRM_EXT_A_REASON and delete the SA.
+ *   3. XFRM_EXT_CMD_GET: the SA's state must be XFRM_EXT_STATE_READY, or
+ *      XFRM_EXT_STATE_HELD if the announcement said so. Anything else: read
+ *      XFRM_EXT_A_REASON and delete the SA.
  *
  * An announcement that no SA has claimed ages out (XFRM_EXT_A_CAP_ANNOUNCE_TTL
  * seconds) and can be taken back with XFRM_EXT_CMD_WITHDRAW.
@@ -87,7 +88,7 @@ enum xfrm_ext_cmd {
 	XFRM_EXT_CMD_CAPS,		/* do */
 	XFRM_EXT_CMD_ANNOUNCE,		/* do, CAP_NET_ADMIN */
 	XFRM_EXT_CMD_WITHDRAW,		/* do, CAP_NET_ADMIN */
-	XFRM_EXT_CMD_GET,		/* do and dump */
+	XFRM_EXT_CMD_GET,		/* do and dump, CAP_NET_ADMIN */
 	XFRM_EXT_CMD_SET,		/* do, CAP_NET_ADMIN */
 
 	/* Events; each tells the SA and the subspace */
