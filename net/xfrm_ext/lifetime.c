@@ -27,6 +27,7 @@ static void xe_lifetime_fold_cpu(struct xfrm_state *x, struct xe_cpu *c)
 {
 	u64 packets = READ_ONCE(c->packets);
 	u64 bytes = READ_ONCE(c->bytes);
+	time64_t used;
 
 	lockdep_assert_held(&x->lock);
 	if (packets == c->folded_packets)
@@ -35,7 +36,11 @@ static void xe_lifetime_fold_cpu(struct xfrm_state *x, struct xe_cpu *c)
 	x->curlft.bytes += bytes - c->folded_bytes;
 	c->folded_packets = packets;
 	c->folded_bytes = bytes;
-	WRITE_ONCE(x->lastused, ktime_get_real_seconds());
+	/* They passed within a second from when the credit was given */
+	used = ktime_get_real_seconds() -
+	       (jiffies - READ_ONCE(c->stamp)) / HZ;
+	if (used > x->lastused)
+		WRITE_ONCE(x->lastused, used);
 }
 
 static void xe_lifetime_fold_all(struct xe_sa *sa)
@@ -93,7 +98,7 @@ static bool xe_lifetime_use_slow(struct xe_sa *sa, struct xe_cpu *c,
 		if (!sa->exact) {
 			c->credit_packets = XE_CREDIT_PACKETS;
 			c->credit_bytes = XE_CREDIT_BYTES;
-			c->stamp = jiffies;
+			WRITE_ONCE(c->stamp, jiffies);
 		}
 	}
 	spin_unlock(&x->lock);
