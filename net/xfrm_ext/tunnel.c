@@ -89,6 +89,10 @@ int xe_tunnel_encap(const struct xfrm_state *x, struct sk_buff *skb)
 		next_header = IPPROTO_IPV6;
 		ds = ipv6_get_dsfield(ipv6_hdr(skb));
 		flow_label = ip6_flowlabel(ipv6_hdr(skb));
+		/*
+		 * Of small packets, too: xfrm4_tunnel_encap_add() would spare
+		 * them, but by then skb->protocol is the outer one.
+		 */
 		df = htons(IP_DF);
 		break;
 	default:
