@@ -50,7 +50,7 @@ static int xe_accept_number(struct xe_sa *sa, struct xe_seq seq, bool fast)
 
 	if (sa->params.flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION)
 		return 0;
-	w = xe_window_get(sa, seq.subspace, &first);
+	w = xe_window_get(sa, seq.subspace, GFP_ATOMIC | __GFP_NOWARN, &first);
 	if (!w)
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOMEM_WINDOW, seq, fast,
 				 -ENOMEM);

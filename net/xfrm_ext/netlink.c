@@ -414,13 +414,13 @@ static int xe_set_tx(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 	struct xe_counter *c;
 	bool first;
 
-	c = xe_counter_get(sa, id - sa->params.tx_base, &first);
+	c = xe_counter_get(sa, id - sa->params.tx_base, GFP_KERNEL_ACCOUNT,
+			   &first);
 	if (!c)
 		return -ENOMEM;
 	/* If it has come farther meanwhile that is as well */
 	xe_counter_forward(c, min_t(u64, XE_SN_MAX,
 				    highest + min_t(u64, gap, XE_SN_MAX)));
-	sa->tx_set = true;
 	return 0;
 }
 
@@ -448,7 +448,7 @@ static int xe_set_rx(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 	struct xe_window *w;
 	bool first;
 
-	w = xe_window_get(sa, id, &first);
+	w = xe_window_get(sa, id, GFP_KERNEL_ACCOUNT, &first);
 	if (!w)
 		return -ENOMEM;
 	xe_window_forward(w, highest);
@@ -527,6 +527,9 @@ static int xe_set(struct xe_sa *sa, struct genl_info *info)
 	if (!err)
 		err = xe_set_all(sa, info, XFRM_EXT_A_TX_SUBSPACE, xe_set_tx,
 				 gap);
+	/* All of them: without memory for one, say so again at release */
+	if (!err && info->attrs[XFRM_EXT_A_TX_SUBSPACE])
+		sa->tx_set = true;
 	if (!err)
 		err = xe_set_all(sa, info, XFRM_EXT_A_RX_SUBSPACE, xe_set_rx,
 				 gap);
@@ -633,7 +636,7 @@ static const struct genl_ops xe_ops[] = {
 static const struct genl_multicast_group xe_mcgrps[] = {
 	[XE_MCGRP_EVENTS] = {
 		.name	= XFRM_EXT_MCGRP_EVENTS,
-		.flags	= GENL_UNS_ADMIN_PERM,
+		.flags	= GENL_MCAST_CAP_NET_ADMIN,
 	},
 };
 

@@ -91,7 +91,7 @@ static bool xe_number(struct xe_sa *sa, const struct sk_buff *skb,
 	struct xe_counter *c;
 
 	*stat = XFRM_EXT_STAT_TX_NOMEM;
-	c = xe_counter_get(sa, place, &first_use);
+	c = xe_counter_get(sa, place, GFP_ATOMIC | __GFP_NOWARN, &first_use);
 	if (!c)
 		return false;
 	seq->subspace = sa->params.tx_base + place;
@@ -336,9 +336,6 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 
 	if (!x)
 		return NF_ACCEPT;
-	/* A VRF shows the packet once more, with the real device, later */
-	if (netif_is_l3_master(state->out))
-		return NF_ACCEPT;
 	sa = xe_sa_of(x);
 	if (!sa)
 		return NF_ACCEPT;
@@ -347,6 +344,9 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 		xe_drop(sa, XFRM_EXT_STAT_TX_NOT_READY, xe_seq_none, true);
 		return NF_DROP;
 	}
+	/* A VRF shows the packet once more, with the real device, later */
+	if (netif_is_l3_master(state->out))
+		return NF_ACCEPT;
 	if (!xe_fast_fits(sa, skb))
 		return NF_ACCEPT;
 	if (!skb_dst_force(skb)) {

@@ -118,8 +118,13 @@ struct xe_sa *xe_sa_lookup(struct net *net, u16 family, const void *daddr,
 	struct xe_sa *sa;
 
 	list = rhltable_lookup(&xe_sa_table, &key, xe_sa_table_params);
+	/*
+	 * One that a flush has deleted, of which we are not told, is in here
+	 * until its last packet has gone: it must not hide its successor.
+	 */
 	rhl_for_each_entry_rcu(sa, pos, list, node)
-		if ((mark & sa->id.mark.m) == sa->id.mark.v)
+		if ((mark & sa->id.mark.m) == sa->id.mark.v &&
+		    READ_ONCE(sa->x->km.state) != XFRM_STATE_DEAD)
 			return sa;
 	return NULL;
 }
@@ -254,15 +259,31 @@ void xe_sa_release(struct xe_sa *sa, u64 gap)
 	spin_unlock_bh(&sa->lock);
 }
 
+/*
+ * A device has the key and does ESP without asking us, and without
+ * type_offload the kernel would call what is not there. It does neither of a
+ * state that is not valid.
+ */
+static void xe_sa_stop_offload(struct xfrm_state *x)
+{
+	if (!x->xso.dev)
+		return;
+	spin_lock_bh(&x->lock);
+	if (x->km.state == XFRM_STATE_VALID)
+		x->km.state = XFRM_STATE_ERROR;
+	spin_unlock_bh(&x->lock);
+}
+
 /* The kernel has put the state into place */
 static void xe_sa_publish(struct xe_sa *sa)
 {
 	const char *reason = xe_sa_contradiction(sa);
 
+	xe_sa_stop_offload(sa->x);
 	spin_lock_bh(&sa->lock);
 	if (sa->state == XFRM_EXT_STATE_CLAIMED) {
 		/* Until it is ready, the hooks let no packet of it pass */
-		if (!reason)
+		if (!sa->x->xso.dev)
 			xe_sa_unset_offload(sa->x);
 		if (!reason && sa->params.rx_subspaces) {
 			const struct xe_sa_key key = {
@@ -408,8 +429,7 @@ static int xe_sa_check_free(struct xfrm_state *x,
 				x->id.spi, x->id.proto, x->props.family);
 	if (!old)
 		return 0;
-	if (old->km.state != XFRM_STATE_ACQ && old->mark.v == x->mark.v &&
-	    old->mark.m == x->mark.m) {
+	if (old->km.state != XFRM_STATE_ACQ) {
 		xe_extack(extack,
 			  "SA exists already; extensions are set when it is made, and only then");
 		err = -EEXIST;
@@ -559,15 +579,23 @@ static void xe_sa_destructor(struct xfrm_state *x)
 {
 	struct xe_sa *sa = xe_sa_of(x);
 	const struct xe_gate *gate = sa->gate;
+	unsigned long rcu;
+	bool hashed;
 
 	/*
 	 * Receivers find us without a reference. If the kernel told us of the
 	 * deletion, their time was over long ago and this does not wait; of
 	 * the single states of a flush it does not.
 	 */
-	if (READ_ONCE(sa->hashed))
+	spin_lock_bh(&sa->lock);
+	hashed = sa->hashed;
+	spin_unlock_bh(&sa->lock);
+	if (hashed)
 		xe_sa_unhash_dead(sa->xn);
-	cond_synchronize_rcu(sa->rcu);
+	spin_lock_bh(&sa->lock);
+	rcu = sa->rcu;
+	spin_unlock_bh(&sa->lock);
+	cond_synchronize_rcu(rcu);
 	xe_sa_delist(sa);
 
 	gate->orig->destructor(x);

@@ -77,6 +77,7 @@ void xe_subspaces_exit(struct xe_sa *sa)
  * xe_counter_get - the counter of a transmit subspace
  * @sa: SA
  * @place: in the SA's range, below params.tx_subspaces
+ * @gfp: how to allocate
  * @first: set if it has been made by this call
  *
  * All who ask for one get the same, whoever was first: numbers come from
@@ -84,7 +85,8 @@ void xe_subspaces_exit(struct xe_sa *sa)
  *
  * Return: the counter, or NULL without memory.
  */
-struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, bool *first)
+struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, gfp_t gfp,
+				  bool *first)
 {
 	/* Pairs with the cmpxchg() below */
 	struct xe_counter *old, *c = smp_load_acquire(&sa->tx[place]);
@@ -92,7 +94,7 @@ struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, bool *first)
 	*first = false;
 	if (likely(c))
 		return c;
-	c = kzalloc(sizeof(*c), GFP_ATOMIC | __GFP_NOWARN);
+	c = kzalloc(sizeof(*c), gfp);
 	if (!c)
 		return NULL;
 	atomic64_set(&c->last, sa->tx_start - 1);
@@ -111,11 +113,13 @@ struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, bool *first)
  * @sa: SA
  * @subspace: below params.rx_subspaces, of an authenticated packet or set by
  *            the administrator
+ * @gfp: how to allocate
  * @first: set if it has been made by this call
  *
  * Return: the window, or NULL without memory.
  */
-struct xe_window *xe_window_get(struct xe_sa *sa, u32 subspace, bool *first)
+struct xe_window *xe_window_get(struct xe_sa *sa, u32 subspace, gfp_t gfp,
+				bool *first)
 {
 	/* Pairs with the cmpxchg() below */
 	struct xe_window *old, *w = smp_load_acquire(&sa->rx[subspace]);
@@ -123,7 +127,7 @@ struct xe_window *xe_window_get(struct xe_sa *sa, u32 subspace, bool *first)
 	*first = false;
 	if (likely(w))
 		return w;
-	w = xe_window_alloc(sa->params.window, GFP_ATOMIC | __GFP_NOWARN);
+	w = xe_window_alloc(sa->params.window, gfp);
 	if (!w)
 		return NULL;
 	old = cmpxchg(&sa->rx[subspace], NULL, w);

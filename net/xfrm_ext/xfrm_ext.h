@@ -258,8 +258,10 @@ void xe_event_out_of_range(struct xe_sa *sa, u32 subspace);
 int xe_subspaces_init(struct xe_sa *sa);
 void xe_subspaces_exit(struct xe_sa *sa);
 u64 xe_subspaces_memory(const struct xe_params *p);
-struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, bool *first);
-struct xe_window *xe_window_get(struct xe_sa *sa, u32 subspace, bool *first);
+struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, gfp_t gfp,
+				  bool *first);
+struct xe_window *xe_window_get(struct xe_sa *sa, u32 subspace, gfp_t gfp,
+				bool *first);
 
 static inline const struct xe_counter *xe_counter_seen(const struct xe_sa *sa,
 						       u32 place)
