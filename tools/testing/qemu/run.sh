@@ -156,6 +156,8 @@ tcg)
 	# The guest takes the TSC for unstable and reads the slow HPET instead; emulated,
 	# it is the host's counter on every CPU. Its speed it must be told.
 	words+=" tsc=reliable clocksource=tsc tsc_early_khz=$(tsc_khz)"
+	# Detours around bugs that an emulated CPU has not: a quarter of the time
+	words+=' mitigations=off'
 	# A CPU's reset and start come at once on modern hardware. Emulated, on a busy
 	# machine, the start can get lost, and the kernel waits for that CPU for ever.
 	words+=' cpu_init_udelay=20000'
