@@ -176,17 +176,13 @@ int xe_netlink_put_tx(struct sk_buff *skb, const struct xe_sa *sa, u32 place)
 	const struct xe_counter *c = xe_counter_seen(sa, place);
 	u32 id = sa->params.tx_base + place;
 	struct nlattr *nest;
-	u64 last;
 
 	if (!c)
 		return 0;
-	last = xe_counter_last(c);
-	if (last < sa->params.tx_start)
-		return 0;
 	nest = nla_nest_start(skb, XFRM_EXT_A_TX_SUBSPACE);
 	if (!nest || nla_put_u32(skb, XFRM_EXT_SUBSPACE_ID, id) ||
-	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_HIGHEST, last,
-			      XFRM_EXT_SUBSPACE_PAD)) {
+	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_HIGHEST,
+			      xe_counter_last(c), XFRM_EXT_SUBSPACE_PAD)) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
 	}

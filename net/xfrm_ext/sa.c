@@ -252,7 +252,9 @@ void xe_sa_release(struct xe_sa *sa, u64 gap)
 {
 	spin_lock_bh(&sa->lock);
 	if (sa->state == XFRM_EXT_STATE_HELD) {
-		sa->tx_start = max(sa->tx_start, gap + 1);
+		/* GET tells it, so that the next to take over knows */
+		sa->params.tx_start = min(sa->params.tx_start + gap,
+					  XE_SN_MAX + 1);
 		/* Pairs with the acquire in xe_sa_set_up() */
 		smp_store_release(&sa->state, XFRM_EXT_STATE_READY);
 	}
@@ -456,7 +458,6 @@ static struct xe_sa *xe_sa_alloc(const struct xe_params *params)
 	if (!sa)
 		return NULL;
 	sa->params = *params;
-	sa->tx_start = params->tx_start;
 	spin_lock_init(&sa->lock);
 	sa->cpu = alloc_percpu_gfp(struct xe_cpu, GFP_KERNEL_ACCOUNT);
 	if (!sa->cpu)

@@ -97,7 +97,7 @@ struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, gfp_t gfp,
 	c = kzalloc(sizeof(*c), gfp);
 	if (!c)
 		return NULL;
-	atomic64_set(&c->last, sa->tx_start - 1);
+	atomic64_set(&c->last, sa->params.tx_start - 1);
 	old = cmpxchg(&sa->tx[place], NULL, c);
 	if (old) {
 		kfree(c);

@@ -51,7 +51,8 @@ struct xe_id {
  * @rx_subspaces: subspaces 0 .. n-1 are accepted; 0: it cannot receive
  * @window: packets, a power of two
  * @flags: enum xfrm_ext_sa_flags
- * @tx_start: first number of each transmit subspace, 1 .. XE_SN_MAX
+ * @tx_start: first number of each transmit subspace, 1 .. XE_SN_MAX; when it
+ *            has been released, XE_SN_MAX + 1 if none is left
  * @tx_warn: number from which on its end is near
  * @memory_max: octets; what all subspaces in use take is no more
  */
@@ -143,7 +144,7 @@ struct xe_alarm {
  * @x: the state; it outlives this structure
  * @xn: namespace's part, with a reference
  * @id: what it was claimed as
- * @params: what was announced
+ * @params: what was announced; tx_start moves on when it is released
  * @format: the layout
  * @aead: transform, keyed
  * @salt: the last octets of the key material
@@ -152,7 +153,6 @@ struct xe_alarm {
  * @state: enum xfrm_ext_state; packets pass in XFRM_EXT_STATE_READY only,
  *         read with acquire
  * @reason: why it is XFRM_EXT_STATE_FAILED, else NULL
- * @tx_start: what counters begin with; fixed before packets pass
  * @tx_set: a transmit subspace has been set; under xe_net::lock
  * @tx: params.tx_subspaces counters, each NULL until the first packet; set
  *      once, freed with the SA
@@ -183,7 +183,6 @@ struct xe_sa {
 	bool exact;
 	int state;
 	const char *reason;
-	u64 tx_start;
 	bool tx_set;
 	struct xe_counter **tx;
 	struct xe_window **rx;
