@@ -7,8 +7,8 @@
 #   TESTS="GLOB..."      only these tests: static/*, reference/*, build/*, sparse/*, qemu/*,
 #                        kunit/*, selftests/*; a folder's name stands for what is in it
 #   KERNELS="WORD..."    only on these kernels (kernel.sh --list); 6.1 is all of 6.1-*
-#   JOBS=N               so many guests at a time, default 2: emulated, one seldom keeps
-#                        more than one core busy
+#   JOBS=N               so many tests or guests at a time, default 2: an emulated guest
+#                        seldom keeps more than one core busy
 #
 # A selftest runs on DEFAULT_KERNELS, or where its "# kernels: NAME..." says.
 #
@@ -43,18 +43,34 @@ record() {
 	printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$results"
 }
 
+# job CMD...: in the background, no more than JOBS at a time
+running=0
+job() {
+	if ((running++ >= ${JOBS:-2})); then
+		wait -n || true
+	fi
+	"$@" &
+}
+
 # try NAME CMD...: a test on this machine
 try() {
-	local name=$1 start=${EPOCHREALTIME/./} status=ok
+	! wanted "$1" || job tried "$@"
+}
 
-	wanted "$name" || return 0
+tried() {
+	local name=$1 start=${EPOCHREALTIME/./} status=ok output=$tmp/output-$BASHPID
+
 	shift
-	("$@") >"$tmp/output" 2>&1 </dev/null || status=FAILED
-	printf '%-7shost %s (%d.%d s)\n' "$status" "$name" \
-		$(((${EPOCHREALTIME/./} - start) / 1000000)) \
-		$(((${EPOCHREALTIME/./} - start) / 100000 % 10))
+	("$@") >"$output" 2>&1 </dev/null || status=FAILED
+	[[ $status == ok ]] || sed -i 's/^/  | /' "$output"
+	{
+		printf '%-7shost %s (%d.%d s)\n' "$status" "$name" \
+			$(((${EPOCHREALTIME/./} - start) / 1000000)) \
+			$(((${EPOCHREALTIME/./} - start) / 100000 % 10))
+		[[ $status == ok ]] || cat "$output"
+	} >"$output.all"
+	cat "$output.all"
 	record "$status" host "$name"
-	[[ $status == ok ]] || sed 's/^/  | /' "$tmp/output"
 }
 
 # Our files by name, without what a build in the tree leaves (the patterns of .gitignore,
@@ -107,22 +123,18 @@ check_codespell() {
 }
 
 check_layout() {
-	local file lines bad=0
+	local bad=0
 
-	while read -r file; do
-		lines=$(wc -l <"$file")
-		if ((lines > 800)); then
-			echo "$file: $lines lines, more than 800"
-			bad=1
-		fi
-		case $file in
-		*.md | *.patch | */series | *.json | *.txt | ./.[a-z]* | ./COPYING) continue ;;
-		esac
-		if ! head -n 3 "$file" | grep -q SPDX-License-Identifier:; then
-			echo "$file: no SPDX line"
-			bad=1
-		fi
-	done < <(files)
+	if files | xargs wc -l | awk '$1 > 800 && $2 != "total" { print $2 ": " $1 " lines, more than 800" }' |
+		grep .; then
+		bad=1
+	fi
+	if files ! -name '*.md' ! -name '*.patch' ! -name series ! -name '*.json' ! -name '*.txt' \
+		! -path './.*' ! -path ./COPYING |
+		xargs grep -L SPDX-License-Identifier: | grep .; then
+		echo "no SPDX line in these"
+		bad=1
+	fi
 	if grep -rn 'LINUX_VERSION_CODE' net include tools/testing/kunit --include='*.[ch]' |
 		grep -v '^net/xfrm_ext/compat/'; then
 		echo "LINUX_VERSION_CODE outside compat/"
@@ -180,25 +192,24 @@ try static/layout check_layout
 try static/codespell check_codespell
 try static/checkpatch check_checkpatch
 try static/uapi scripts/check-uapi.py
-try static/model tools/testing/model/check.sh
 try reference/unittest check_reference
 try build/iproute2 scripts/iproute2.sh
 for kernel in "${kernels[@]}"; do
 	try "build/$kernel" scripts/module.sh "$kernel"
-	[[ $kernel != @(6.1-amd64|6.12-cloud|7.3-kcsan) ]] ||
-		try "sparse/$kernel" scripts/module.sh --sparse "$kernel"
 done
-try qemu/runner tools/testing/qemu/runner-selftest.sh
 # The slowest first, or the others wait for it in the end
 mapfile -t kernels < <(for kernel in "${kernels[@]}"; do
 	echo "$(scripts/kernel.sh "$kernel" | sed -n 's/^factor=//p') $kernel"
 done | sort -s -k 1,1nr | cut -d ' ' -f 2)
-running=0
 for kernel in "${kernels[@]}"; do
-	if ((running++ >= ${JOBS:-2})); then
-		wait -n || true
-	fi
-	guest "$kernel" &
+	job guest "$kernel"
+done
+# What fits in beside the last of them
+try qemu/runner tools/testing/qemu/runner-selftest.sh
+try static/model tools/testing/model/check.sh
+for kernel in "${kernels[@]}"; do
+	[[ $kernel != @(6.1-amd64|6.12-cloud|7.3-kcsan) ]] ||
+		try "sparse/$kernel" scripts/module.sh --sparse "$kernel"
 done
 wait
 
