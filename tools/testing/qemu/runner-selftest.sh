@@ -71,6 +71,25 @@ END
 script panics <<-'END'
 	echo 1..1; echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 30
 END
+# As the kernel says it when the emulator has run what is not there
+script stale <<-'END'
+	echo 1..1
+	echo "ok 1 a"
+	printf '%s\n' '<0>Oops: int3: 0000 [#1] SMP' '<0>Code: 31 c0 eb <7f> 0f 1f' \
+		'<0>end' >/dev/kmsg
+	sleep 1
+	echo c >/proc/sysrq-trigger
+	sleep 30
+END
+# A breakpoint that is there is a bug
+script breakpoint <<-'END'
+	echo 1..1
+	printf '%s\n' '<0>Oops: int3: 0000 [#1] SMP' '<0>Code: 31 c0 cc <7f> 0f 1f' \
+		'<0>end' >/dev/kmsg
+	sleep 1
+	echo c >/proc/sysrq-trigger
+	sleep 30
+END
 script files <<-'END'
 	echo kept >/out/file; echo 1..1; echo "ok 1 a"
 END
@@ -108,6 +127,17 @@ expect "a panic" 1 panics good <<-'END'
 	FAILED good: script
 	FAILED guest: script
 END
+expect "a breakpoint" 1 breakpoint <<-'END'
+	FAILED breakpoint: script
+	FAILED guest: script
+END
+expect "the emulator's breakpoint, twice" 1 stale good <<-'END'
+	FAILED guest: emulator
+END
+if [[ $(grep -c 'nothing of this run counts' "$dir/output") != 2 ]]; then
+	bad=1
+	echo "what the emulator has killed was not run again"
+fi
 expect "all is well" 0 good <<-'END'
 	ok good: a
 	SKIP good: b

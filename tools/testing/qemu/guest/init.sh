@@ -27,12 +27,31 @@ ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 exec </dev/console >/dev/console 2>&1
 
-# KERNEL_NAME TIME_FACTOR SHELL_MODE TOKEN SCRIPTS FINAL and what --env added
+# KERNEL_NAME TIME_FACTOR SHELL_MODE TOKEN SCRIPTS FINAL LIMIT and what --env added
 # shellcheck source=/dev/null
 . /xfrm_ext/run.env
 export KERNEL_NAME TIME_FACTOR
-ip link set lo up
 cd /root || exit
+
+# What the kernel switches on by patching code that every packet runs, it is to do now,
+# when there are none, and once: time stamps (ping's), and the netfilter hooks (of no
+# namespace that a test looks at). QEMU's emulation (7.2 and 10.0) can lose the moment
+# between other CPUs' translating such code and its being written: they go on with the
+# breakpoint that has stood there meanwhile, and the kernel dies of it.
+/usr/bin/python3 -S -E -c 'import signal, socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.SOL_SOCKET, 29, 1)  # SO_TIMESTAMP
+open("/run/stamped", "w")
+signal.pause()' &
+keeper=$!
+{
+	echo 'add table inet keep'
+	for hook in prerouting input forward output postrouting; do
+		echo "add chain inet keep $hook { type filter hook $hook priority 0; }"
+	done
+} | nft -f -
+until [[ -e /run/stamped ]]; do sleep 0.1; done
+ip link set lo up
 
 if ((SHELL_MODE)); then
 	echo "Guest of $KERNEL_NAME. The tree's tests are in /xfrm_ext/tools/testing; 'poweroff -f' ends."
@@ -79,7 +98,7 @@ kill_leftovers() {
 
 	for dir in /proc/[0-9]*; do
 		pid=${dir#/proc/}
-		[[ $pid == 1 || $pid == "$relay" ]] && continue
+		[[ $pid == 1 || $pid == "$relay" || $pid == "$keeper" ]] && continue
 		line=
 		read -r -d '' line 2>/dev/null <"$dir/cmdline"
 		[[ $line ]] && victims+=("$pid")
@@ -87,14 +106,14 @@ kill_leftovers() {
 	((!${#victims[@]})) || kill -9 "${victims[@]}" 2>/dev/null
 }
 
-# Seconds that a script may take: its "# timeout: N", or 120.
+# Seconds that a script may take: --limit, or its "# timeout: N", or 120.
 limit_of() {
 	local line limit=120
 
 	while read -r line && [[ $line == \#* ]]; do
 		[[ $line == '# timeout: '* ]] && limit=${line##* }
 	done <"$1"
-	echo $((limit * TIME_FACTOR))
+	echo $((${LIMIT:-$((limit * TIME_FACTOR))}))
 }
 
 run() {
