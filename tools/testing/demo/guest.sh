@@ -97,7 +97,7 @@ moving() { # file that ends it
 	while [[ -e $1 ]]; do
 		sleep 1
 		ip -n g2 -s xfrm state list nokeys | awk '
-			/rx-subspace/ { line = line sprintf("  %s: %d", $2, $6) }
+			$1 == "rx-subspace" { line = line sprintf("  %s: %d", $2, $6) }
 			END { if (line) print "  accepted by subspace" line }'
 	done
 }
