@@ -4,6 +4,10 @@
 
     genl.py COMMAND [ATTRIBUTE=VALUE]...
     genl.py batch       such requests, one a line, from standard input
+    genl.py join        join the group of events, and leave again
+
+"many N" before a command makes N requests of it, each with an SPI one higher, a lot at a
+time.
 
 Command: caps, announce, withdraw, get, dump, or a number. Attributes by the name
 that the uapi header gives them, in lower case with dashes (tx-subspaces), or by
@@ -15,8 +19,10 @@ answers, as to dump, each behind a ";"), or the errno's name and the kernel's
 text. Without batch the exit status is 1 for the latter.
 """
 
+import contextlib
 import errno
 import ipaddress
+import itertools
 import pathlib
 import re
 import socket
@@ -27,11 +33,28 @@ NETLINK_GENERIC, GENL_ID_CTRL, CTRL_GETFAMILY = 16, 16, 3
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 1, 4, 0x300
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLMSG_ERROR, NLMSG_DONE, NLM_F_MULTI, NLMSGERR_ATTR_MSG = 2, 3, 2, 1
-SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
+SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 1, 10, 11
+CLONE_NEWNET = 0x40000000
+MANY = 64  # requests at once
 
 COMMANDS = {"caps": 1, "announce": 2, "withdraw": 3, "get": 4, "dump": 4,
             "set": 5}
 HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/uapi/linux/xfrm_ext.h"
+
+
+@contextlib.contextmanager
+def namespace(name):
+    """Sockets that are opened within are another namespace's."""
+    import ctypes  # most do not need it, and it takes its time
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/self/ns/net") as here, open(f"/run/netns/{name}") as there:
+        if libc.setns(there.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), name)
+        try:
+            yield
+        finally:
+            libc.setns(here.fileno(), CLONE_NEWNET)
 
 
 class Refused(Exception):
@@ -63,12 +86,25 @@ class Netlink:
         self.sock.bind((0, 0))
         self.seq = 0
 
+    def send(self, kind, bodies, flags):
+        """Several are done one after the other."""
+        data = b""
+        for body in bodies:
+            self.seq += 1
+            data += struct.pack("=IHHII", len(body) + 16, kind, flags, self.seq, 0) + body
+        self.sock.send(data)
+
+    def requests(self, kind, bodies):
+        """What is only acknowledged, all at once."""
+        self.send(kind, bodies, NLM_F_REQUEST | NLM_F_ACK)
+        for _ in bodies:
+            code, = struct.unpack_from("=i", self.sock.recv(1 << 16), 16)
+            if code:
+                raise Refused(-code)
+
     def request(self, kind, body, flags=0):
         """The bodies of what is answered, without their message headers."""
-        self.seq += 1
-        flags |= NLM_F_REQUEST | (0 if flags & NLM_F_DUMP else NLM_F_ACK)
-        head = struct.pack("=IHHII", len(body) + 16, kind, flags, self.seq, 0)
-        self.sock.send(head + body)
+        self.send(kind, [body], flags | NLM_F_REQUEST | (0 if flags & NLM_F_DUMP else NLM_F_ACK))
         answers = []
         while True:
             data = self.sock.recv(1 << 18)
@@ -115,10 +151,20 @@ class Family:
         self.netlink = Netlink(NETLINK_GENERIC)
         body = struct.pack("=BBH", CTRL_GETFAMILY, 1, 0) + attr(2, b"xfrm_ext\0")
         (answer,) = self.netlink.request(GENL_ID_CTRL, body)
-        (self.id,) = struct.unpack("=H", dict(attrs(answer[4:]))[1])
+        about = dict(attrs(answer[4:]))
+        (self.id,) = struct.unpack("=H", about[1])
+        groups = (dict(attrs(group)) for _, group in attrs(about[7]))
+        self.groups = {group[1].rstrip(b"\0").decode(): struct.unpack("=I", group[2])[0]
+                       for group in groups}
 
-    def request(self, words):
-        """One request; its answers, each a dictionary by attribute name."""
+    def join(self, group):
+        try:
+            self.netlink.sock.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, self.groups[group])
+        except OSError as e:
+            raise Refused(e.errno) from e
+
+    def message(self, words):
+        """The body of a request."""
         command, *rest = words
         number = COMMANDS[command] if command in COMMANDS else int(command, 0)
         body = struct.pack("=BBH", number, 1, 0)
@@ -128,10 +174,23 @@ class Family:
             if name in ("tx-subspace", "rx-subspace"):
                 kind |= 0x8000
             body += attr(kind, encode(name, value))
-        flags = NLM_F_DUMP if command == "dump" else 0
-        for answer in self.netlink.request(self.id, body, flags):
+        return body
+
+    def request(self, words):
+        """One request; its answers, each a dictionary by attribute name."""
+        flags = NLM_F_DUMP if words[0] == "dump" else 0
+        for answer in self.netlink.request(self.id, self.message(words), flags):
             yield {NAMES.get(kind, str(kind)): decode(kind, data)
                    for kind, data in attrs(answer[4:])}
+
+    def many(self, count, words):
+        """One request after the other, with growing SPI, nothing answered."""
+        (at,) = (i for i, word in enumerate(words) if word.startswith("spi="))
+        first = int(words[at].removeprefix("spi="), 0)
+        bodies = (self.message([*words[:at], f"spi={first + n}", *words[at + 1:]])
+                  for n in range(count))
+        while some := list(itertools.islice(bodies, MANY)):
+            self.netlink.requests(self.id, some)
 
 
 def encode(name, value):
@@ -167,6 +226,12 @@ def decode(kind, data):
 
 
 def answer(family, words):
+    if words == ["join"]:
+        family.join("events")
+        return "ok"
+    if words[0] == "many":
+        family.many(int(words[1], 0), words[2:])
+        return "ok"
     lines = [" ".join(f"{k}={v}" for k, v in a.items() if not str(v).startswith("hex:"))
              for a in family.request(words)]
     return " ".join(["ok", " ; ".join(lines)]).rstrip()

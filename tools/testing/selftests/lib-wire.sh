@@ -9,6 +9,8 @@ record() { # file ns dev [tcpdump word...]
 	local file=$1 n=$2 dev=$3
 
 	shift 3
+	# Those of the last time would be taken for this one's
+	rm -f "$file" "$file.log"
 	# Packets at once and not by the block; no more per packet than links carry,
 	# so that the buffer holds many (a packet cut off is found by pcap.py)
 	ip netns exec "$n" tcpdump -n -i "$dev" -s 2000 -B 32768 -U --immediate-mode -Z root \
@@ -73,4 +75,28 @@ reference_sa() { # 4|6 1>2|2>1
 	'2>1') printf '{"spi": "0x200", "key": "%s", "icv": "%s", "src": "%s", "dst": "%s"}\n' \
 		"${KEY:-$key2}" "${ICV:-128}" "$o2" "$o1" ;;
 	esac
+}
+
+# An inject.py of the SA 1>2 that stays, in its sender's namespace: starting it takes its
+# time. At the end of the script or the test it goes by itself.
+inject_open() { # 4|6 inner
+	reference_sa "$1" '1>2' >"$tmp/inject.sa"
+	mkfifo "$tmp/inject.in" "$tmp/inject.out"
+	ip netns exec "$g1" "$reference/inject.py" --sa "$tmp/inject.sa" --inner "$2" --batch \
+		<"$tmp/inject.in" >"$tmp/inject.out" &
+	exec 5>"$tmp/inject.in" 6<"$tmp/inject.out"
+	rm "$tmp/inject.in" "$tmp/inject.out"
+}
+
+# Packets of a case, as inject.py takes it; they have been sent when it returns
+inject() { # case subspace sn [option=value]...
+	local sent
+
+	echo "$*" >&5
+	read -r -t $((60 * factor)) sent <&6
+	[[ $sent == sent\ * ]]
+}
+
+inject_close() {
+	exec 5>&- 6<&-
 }

@@ -35,17 +35,9 @@ cleanup() {
 		ip netns pids "$n" 2>/dev/null | xargs -r kill -9 2>/dev/null
 		ip netns del "$n" 2>/dev/null
 	done
-	kill "$stamper" 2>/dev/null
 	rm -rf "$tmp"
 }
 trap cleanup EXIT
-
-# The first ping switches the kernel's time stamps on, the last one off, by patching
-# code that other CPUs run at that moment. QEMU 7.2's emulation can leave one of them
-# with the breakpoint that stood there meanwhile, for ever. So there is always one.
-ping -q -i 10000 127.0.0.1 >/dev/null 2>&1 &
-stamper=$!
-disown
 
 # Neighbours that have been found stay found: on a slow machine probes are answered too
 # late, and packets dropped meanwhile
@@ -63,6 +55,8 @@ run() { # description function argument...
 	(
 		set -eE
 		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
+		# What a test leaves running when it fails must not disturb the next
+		trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 		"$@"
 	) >"$tmp/log" 2>&1
 	rc=$?
@@ -79,6 +73,14 @@ run() { # description function argument...
 finish() {
 	echo "1..$count"
 	exit $((failed > 0))
+}
+
+# What would not be shown with fewer
+needs_cpus() { # number
+	if (($(nproc) < $1)); then
+		echo "Bail out! $(nproc) CPUs; this needs $1"
+		exit 1
+	fi
 }
 
 older_than() { # kernel version
@@ -115,6 +117,12 @@ module_goes() {
 	modprobe -r xfrm_ext && return
 	nudge_cpus
 	return 1
+}
+
+# End processes of one's own, and see them gone
+stop() { # pid...
+	kill "$@"
+	wait "$@" || true
 }
 
 expect() { # what got wanted
@@ -223,60 +231,89 @@ outer() { # 4|6: sets o1 o2
 
 # Policies for all traffic between the two lans through tunnels of that outer family
 policies() { # 4|6
+	local n
+
+	for n in 1 2; do
+		gateway_policies "$1" "$n" | ip -n "$(ns_of "$n")" -batch -
+	done
+}
+
+ns_of() { # 1|2
+	case $1 in
+	1) echo "$g1" ;;
+	2) echo "$g2" ;;
+	esac
+}
+
+# Lines of ip -batch
+gateway_policies() { # 4|6 1|2
 	local o1 o2
 
 	outer "$1"
-	policies_of "$g1" 10.1.0.0/24,10.2.0.0/24 fd01::/64,fd02::/64 "$o1" "$o2" 1 2
-	policies_of "$g2" 10.2.0.0/24,10.1.0.0/24 fd02::/64,fd01::/64 "$o2" "$o1" 2 1
+	case $2 in
+	1) policy_lines 10.1.0.0/24,10.2.0.0/24 fd01::/64,fd02::/64 "$o1" "$o2" 1 2 ;;
+	2) policy_lines 10.2.0.0/24,10.1.0.0/24 fd02::/64,fd01::/64 "$o2" "$o1" 2 1 ;;
+	esac
 }
 
 policies_of() { # ns here,there here,there outer-here outer-there reqid-out reqid-in
+	policy_lines "${@:2}" | ip -n "$1" -batch -
+}
+
+policy_lines() { # here,there here,there outer-here outer-there reqid-out reqid-in
 	local n dir
 
-	for n in "$2" "$3"; do
+	for n in "$1" "$2"; do
 		echo "xfrm policy add src ${n%,*} dst ${n#*,} dir out" \
-			"tmpl src $4 dst $5 proto esp reqid $6 mode tunnel"
+			"tmpl src $3 dst $4 proto esp reqid $5 mode tunnel"
 		for dir in in fwd; do
 			echo "xfrm policy add src ${n#*,} dst ${n%,*} dir $dir" \
-				"tmpl src $5 dst $4 proto esp reqid $7 mode tunnel"
+				"tmpl src $4 dst $3 proto esp reqid $6 mode tunnel"
 		done
-	done | ip -n "$1" -batch -
+	done
 }
 
 # One SA: on the sender with transmit subspaces, on the receiver with windows
 sa() { # 4|6 1>2|2>1 subspaces [more words for both ends]
-	local o1 o2 n=$3 src dst spi reqid key tx rx
+	sa_line tx "$@" | ip -n "$(ns_of "${2%>*}")" -batch -
+	sa_line rx "$@" | ip -n "$(ns_of "${2#*>}")" -batch -
+}
 
-	outer "$1"
-	case $2 in
-	'1>2') src=$o1 dst=$o2 spi=0x100 reqid=1 key=$key1 tx=$g1 rx=$g2 ;;
-	'2>1') src=$o2 dst=$o1 spi=0x200 reqid=2 key=$key2 tx=$g2 rx=$g1 ;;
+# One end of it
+sa_line() { # tx|rx 4|6 1>2|2>1 subspaces [more words]
+	local o1 o2 line
+
+	outer "$2"
+	case $3 in
+	'1>2') line="src $o1 dst $o2 proto esp spi 0x100 reqid 1 aead $aead ${KEY:-$key1}" ;;
+	'2>1') line="src $o2 dst $o1 proto esp spi 0x200 reqid 2 aead $aead ${KEY:-$key2}" ;;
 	esac
-	shift 3
-	ip -n "$tx" xfrm state add src "$src" dst "$dst" proto esp spi "$spi" reqid "$reqid" \
-		mode tunnel flag af-unspec aead "$aead" "${KEY:-$key}" "${ICV:-128}" "$@" ext tx-subspaces "$n"
-	ip -n "$rx" xfrm state add src "$src" dst "$dst" proto esp spi "$spi" reqid "$reqid" \
-		mode tunnel flag af-unspec aead "$aead" "${KEY:-$key}" "${ICV:-128}" "$@" ext rx-subspaces "$n" \
-		window "${WINDOW:-1024}" memory-max "${MEMORY:-67108864}"
+	line="xfrm state add $line ${ICV:-128} mode tunnel flag af-unspec ${*:5} ext"
+	case $1 in
+	tx) echo "$line tx-subspaces $4" ;;
+	rx) echo "$line rx-subspaces $4 window ${WINDOW:-1024} memory-max ${MEMORY:-67108864}" ;;
+	esac
 }
 
 # The usual: both directions
 tunnel() { # 4|6 subspaces [more words]
-	local family=$1
+	tunnel_end 1 tx rx "$@" | ip -n "$g1" -batch -
+	tunnel_end 2 rx tx "$@" | ip -n "$g2" -batch -
+}
 
-	shift
-	flush
-	policies "$family"
-	sa "$family" '1>2' "$@"
-	sa "$family" '2>1' "$@"
+tunnel_end() { # 1|2 end-of-1>2 end-of-2>1 4|6 subspaces [more words]
+	echo "xfrm state flush"
+	echo "xfrm policy flush"
+	gateway_policies "$4" "$1"
+	sa_line "$2" "$4" '1>2' "${@:5}"
+	sa_line "$3" "$4" '2>1' "${@:5}"
 }
 
 flush() {
 	local n
 
 	for n in "$g1" "$g2"; do
-		ip -n "$n" xfrm state flush
-		ip -n "$n" xfrm policy flush
+		ip -n "$n" -batch - <<<$'xfrm state flush\nxfrm policy flush'
 	done
 }
 
@@ -302,6 +339,15 @@ stat() { # ns spi name
 subspace() { # ns spi tx|rx id highest|packets|replays|too-old|backtrack
 	block "$1" "$2" -s | awk -v word="$3-subspace" -v id="$4" -v name="$5" '
 		$1 == word && $2 == id { for (i = 3; i < NF; i += 2) if ($i == name) print $(i + 1) }'
+}
+
+# What an SA must have received in the end, and no more
+accepts() { # ns spi packets
+	wait_for 10 accepted "$@" || expect "packets accepted" "$(stat "$1" "$2" rx-packets)" "$3"
+}
+
+accepted() { # ns spi packets
+	[[ $(stat "$1" "$2" rx-packets) == "$3" ]]
 }
 
 # All drops of an SA that are not zero, as "name n name n", or "none"
@@ -350,4 +396,38 @@ answers() { # pattern request...
 		printf 'asked: %s\nanswer: %s\nwanted: %s\n' "$*" "$answer" "$pattern" >&2
 		return 1
 	fi
+}
+
+# A traffic.py that stays
+traffic_open() { # ns
+	mkfifo "$tmp/traffic.in" "$tmp/traffic.out"
+	ip netns exec "$1" "$here/traffic.py" batch <"$tmp/traffic.in" >"$tmp/traffic.out" &
+	exec {traffic_in}>"$tmp/traffic.in" {traffic_out}<"$tmp/traffic.out"
+	rm "$tmp/traffic.in" "$tmp/traffic.out"
+}
+
+# As the script takes it, and fails
+traffic() { # verb address port word...
+	local answer
+
+	echo "$*" >&"$traffic_in"
+	read -r -t $((60 * factor)) answer <&"$traffic_out"
+	if [[ $answer != ok ]]; then
+		echo "traffic $*: $answer" >&2
+		return 1
+	fi
+}
+
+# A marked.py that stays
+marked_open() { # ns
+	mkfifo "$tmp/marked.in" "$tmp/marked.out"
+	ip netns exec "$1" "$here/marked.py" 9 <"$tmp/marked.in" >"$tmp/marked.out" &
+	exec {marked_in}>"$tmp/marked.in" {marked_out}<"$tmp/marked.out"
+	rm "$tmp/marked.in" "$tmp/marked.out"
+}
+
+# Datagrams that nobody answers: one packet each, from CPU with DSCP and mark
+datagrams() { # address < lines of: cpu dscp mark source-port count
+	sed "s/^/$1 /; \$s/\$/\n/" >&"$marked_in"
+	read -r -t $((20 * factor)) <&"$marked_out"
 }

@@ -9,7 +9,8 @@
     traffic.py flood ADDRESS PORT COUNT LENGTH [--mark M] [--tos T]
                            [--rate PPS] [--gate DIR] [--roam N]
                                            datagrams, numbered, not echoed; at
-                                           most that many a second; goes to some
+                                           most that many a second, at any time;
+                                           goes to some
                                            other CPU every N datagrams; makes the
                                            file DIR/PID when ready, and begins
                                            when there is a DIR/go
@@ -19,20 +20,20 @@
                                            nothing comes for PATIENCE seconds, or
                                            SIGTERM; prints how many different ones
                                            came, and how many came twice
+    traffic.py batch                       such requests, one a line, from standard
+                                           input; answers "ok", or what is wrong
 """
 
 import errno
 import hashlib
 import os
-import random
 import signal
 import socket
 import sys
-import tempfile
-import threading
 import time
 
 
+PATIENCE = 10 * int(os.environ.get("TIME_FACTOR", "1"))
 SO_RCVBUFFORCE = 33  # the module has no name for it
 
 
@@ -46,6 +47,8 @@ def pattern(length):
 
 
 def serve(address, port):
+    import threading  # what only some need is not loaded by all: that takes its time
+
     def echo_udp(sock):
         while True:
             data, peer = sock.recvfrom(65536)
@@ -70,6 +73,8 @@ def tcp(address, port, octets, use_sendfile):
     data = pattern(octets)
     with socket.create_connection((address, port), timeout=60) as conn:
         if use_sendfile:
+            import tempfile
+
             with tempfile.TemporaryFile() as file:
                 file.write(data)
                 file.seek(0)
@@ -86,9 +91,10 @@ def tcp(address, port, octets, use_sendfile):
 
 def udp(address, port, lengths):
     with socket.socket(family(address), socket.SOCK_DGRAM) as sock:
-        sock.settimeout(3)
         sock.connect((address, port))
         for length in lengths:
+            # What is in fragments may have lost one to the path's MTU
+            sock.settimeout(3 if length > 1300 else PATIENCE)
             data = pattern(length)
             for _ in range(3):
                 try:
@@ -110,6 +116,9 @@ def udp(address, port, lengths):
 
 
 def flood(address, port, count, length, mark=0, tos=0, rate=0, gate=None, roam=0):
+    if roam:
+        import random
+
     with socket.socket(family(address), socket.SOCK_DGRAM) as sock:
         if mark:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
@@ -137,6 +146,8 @@ def flood(address, port, count, length, mark=0, tos=0, rate=0, gate=None, roam=0
                 ahead = start + i / rate - time.monotonic()
                 if ahead > 0:
                     time.sleep(ahead)
+                elif ahead < -0.05:
+                    start -= ahead  # never faster, to make up for being held up
 
 
 def count(address, port, expected=None, patience=None):
@@ -163,8 +174,7 @@ def count(address, port, expected=None, patience=None):
     print(len(seen), twice)
 
 
-def main():
-    verb, address, port, *rest = sys.argv[1:]
+def request(verb, address, port, *rest):
     options = {}
     while len(rest) > 1 and rest[-2] in ("--mark", "--tos", "--rate", "--gate", "--roam"):
         name, value = rest[-2][2:], rest[-1]
@@ -183,6 +193,18 @@ def main():
         count(address, port, *map(int, rest))
     else:
         sys.exit(__doc__)
+
+
+def main():
+    if sys.argv[1:] != ["batch"]:
+        request(*sys.argv[1:])
+        return
+    for line in sys.stdin:
+        try:
+            request(*line.split())
+            print("ok", flush=True)
+        except (OSError, SystemExit) as e:
+            print(f"{type(e).__name__}: {e}", flush=True)
 
 
 main()

@@ -9,7 +9,7 @@
                         and of the tunnel SA that it uses
     xfrm.py pfkey SRC DST SPI REQID
                         a tunnel SA, AES-CBC with HMAC-SHA-256, by PF_KEY
-    xfrm.py extended SRC DST SPI [dir=N] [keepalive=N] [cpu=N]
+    xfrm.py extended SRC DST SPI [reqid=N] [dir=N] [keepalive=N] [cpu=N]
                         XFRM_MSG_NEWSA of an announced tunnel SA, with attributes that
                         `ip` does not know yet
 
@@ -24,7 +24,8 @@ import sys
 
 from genl import NLM_F_DUMP, Netlink, Refused, attr, attrs
 
-NETLINK_XFRM, XFRM_MSG_NEWSA, XFRM_MSG_GETSA, XFRM_MSG_MIGRATE = 6, 0x10, 0x12, 0x21
+NETLINK_XFRM, XFRM_MSG_NEWSA, XFRM_MSG_DELSA = 6, 0x10, 0x11
+XFRM_MSG_GETSA, XFRM_MSG_MIGRATE = 0x12, 0x21
 XFRMA_MIGRATE, XFRMA_ALG_AEAD, XFRMA_MARK, XFRMA_SA_EXTRA_FLAGS = 17, 18, 21, 24
 XFRMA_SA_DIR, XFRMA_NAT_KEEPALIVE_INTERVAL, XFRMA_SA_PCPU = 33, 34, 35
 XFRM_EXT_SA_XFLAG = 0x80000000
@@ -98,18 +99,24 @@ def extended(netlink, src, dst, spi, *rest):
     body = bytes(40) + struct.pack("=H14x", family(dst)) + octets(dst)
     body += struct.pack("!IBxxx", int(spi, 0), IPPROTO_ESP) + octets(src)
     body += b"\xff" * 32 + bytes(32 + 32 + 12)
-    body += struct.pack("=IIHBBB7x", 0, 0, family(dst), MODE_TUNNEL, 0, 0)
+    rest = dict(word.split("=") for word in rest)
+    reqid = int(rest.pop("reqid", 0))
+    body += struct.pack("=IIHBBB7x", 0, reqid, family(dst), MODE_TUNNEL, 0, 0)
     body += attr(XFRMA_ALG_AEAD, b"rfc4106(gcm(aes))".ljust(64, b"\0")
                  + struct.pack("=II", 160, 128) + bytes(range(20)))
     body += attr(XFRMA_SA_EXTRA_FLAGS, struct.pack("=I", XFRM_EXT_SA_XFLAG))
-    for word in rest:
-        name, value = word.split("=")
+    for name, value in rest.items():
         body += {
             "dir": lambda n: attr(XFRMA_SA_DIR, struct.pack("=B", n)),
             "keepalive": lambda n: attr(XFRMA_NAT_KEEPALIVE_INTERVAL, struct.pack("=I", n)),
             "cpu": lambda n: attr(XFRMA_SA_PCPU, struct.pack("=I", n)),
         }[name](int(value))
     netlink.request(XFRM_MSG_NEWSA, body)
+
+
+def delete(netlink, dst, spi):
+    netlink.request(XFRM_MSG_DELSA, octets(dst) + struct.pack("!I", int(spi, 0))
+                    + struct.pack("=HBx", family(dst), IPPROTO_ESP))
 
 
 def main():
