@@ -19,9 +19,8 @@ import struct
 import sys
 
 from genl import Family, Netlink, Refused
-from xfrm import NETLINK_XFRM, extended, family, octets, states
+from xfrm import NETLINK_XFRM, delete, extended, family, states
 
-XFRM_MSG_DELSA = 0x11
 SPI = 0x700
 
 
@@ -66,8 +65,7 @@ def make(dst):
             (known,) = module.request(["get", *identity])
             if known["state"] not in (1, 2):
                 sys.exit(f"allocation {n}: {said}, and it is in state {known['state']}")
-            netlink.request(XFRM_MSG_DELSA, octets(dst) + struct.pack(
-                "!I", SPI) + struct.pack("=HBx", family(dst), 50))
+            delete(netlink, dst, str(SPI))
         try:
             list(module.request(["withdraw", *identity]))
         except Refused:
