@@ -31,9 +31,9 @@ carries() { # 4|6 inner family
 	4) target=10.2.0.2 ;;
 	6) target=fd02::2 ;;
 	esac
-	ip netns exec "$a" ping -q -c 5 -i 0.05 -W 2 "$target"
-	ip netns exec "$a" "$here/traffic.py" udp "$target" 7 1 100 1300 5000
-	ip netns exec "$a" "$here/traffic.py" tcp "$target" 7 $((300000 / factor / factor))
+	ip netns exec "$a" ping -q -c 5 -i 0.05 -W 10 "$target"
+	traffic udp "$target" 7 1 100 1300 5000
+	traffic tcp "$target" 7 $((300000 / factor / factor))
 	gateway "$g1"
 	sent1=$sent received1=$received
 	expect "drops on g1" "$drops" "drops none drops none"
@@ -65,7 +65,7 @@ listing() {
 	local packets bytes
 
 	tunnel 4 4
-	ip netns exec "$a" ping -q -c 7 -i 0.05 -s 100 -W 2 10.2.0.2
+	ip netns exec "$a" ping -q -c 7 -i 0.05 -s 100 -W 10 10.2.0.2
 	ip -n "$g1" -s xfrm state >"$tmp/out"
 	packets=$(block "$g1" 0x100 -s | awk '/lifetime current/ { getline; print $2 }')
 	bytes=$(block "$g1" 0x100 -s | awk '/lifetime current/ { getline; print $1 }')
@@ -84,8 +84,9 @@ run "asking for the family loads the module" autoload
 gateways
 ip netns exec "$b" "$here/traffic.py" serve 10.2.0.2 7 &
 ip netns exec "$b" "$here/traffic.py" serve fd02::2 7 &
-wait_for 20 ip netns exec "$a" "$here/traffic.py" udp 10.2.0.2 7 1
-wait_for 20 ip netns exec "$a" "$here/traffic.py" udp fd02::2 7 1
+traffic_open "$a"
+wait_for 20 traffic udp 10.2.0.2 7 1
+wait_for 20 traffic udp fd02::2 7 1
 
 for path in on off; do
 	for outer in 4 6; do

@@ -19,7 +19,7 @@ cpus=$(nproc)
 
 # Datagrams from every CPU at once, in both families, and TCP beside them: how many
 # datagrams per CPU of IPv4 and IPv6
-traffic() { # IPv4 IPv6
+from_all_cpus() { # IPv4 IPv6
 	local cpu pid pids=()
 
 	for ((cpu = 0; cpu < cpus; cpu++)); do
@@ -80,13 +80,13 @@ on_the_wire() { # outer IPv4 IPv6 [words of the SA]
 	count_at 10.2.0.2 $((cpus * v4))
 	count_at fd02::2 $((cpus * v6))
 	wait_for 20 all_listen
-	traffic "$v4" "$v6"
+	from_all_cpus "$v4" "$v6"
 	counted 10.2.0.2 $((cpus * v4))
 	counted fd02::2 $((cpus * v6))
 	wait_for 10 idle
 
 	sent=$(stat "$g1" 0x100 tx-packets)
-	expect "packets received" "$(stat "$g2" 0x100 rx-packets)" "$sent"
+	accepts "$g2" 0x100 "$sent"
 	expect "drops on the sender" "$(drops "$g1" 0x100)" none
 	expect "drops on the receiver" "$(drops "$g2" 0x100)" none
 	recorded "$tmp/wire" "$sent"
@@ -95,7 +95,7 @@ on_the_wire() { # outer IPv4 IPv6 [words of the SA]
 		--min-packets $((cpus * (v4 + v6))) --min-subspaces "$cpus" "$tmp/wire"
 }
 
-[[ $cpus -ge 4 ]] || echo "# only $cpus CPUs"
+needs_cpus 4
 sysctl -qw net.core.netdev_max_backlog=100000
 gateways
 for address in 10.2.0.2 fd02::2; do

@@ -73,18 +73,18 @@ plain_works() {
 
 	before=$(sent)
 	while read -r h1 h2 _; do
-		[[ ! $h1 ]] || ip netns exec "$g1" ping -q -c 2 -i 0.02 -s 1200 -W 2 "10.$h2.0.1"
+		[[ ! $h1 ]] || ip netns exec "$g1" ping -q -c 2 -i 0.02 -s 1200 -W 10 "10.$h2.0.1"
 	done <<<"$plain"
 	expect "packets by plain SAs" $(($(sent) - before)) 8
-	ip netns exec "$g1" "$here/traffic.py" tcp 10.12.0.1 7 100000
+	traffic tcp 10.12.0.1 7 100000
 	failed=$(ip -n "$g2" -s xfrm state | sed -n '/spi 0x0000030/,/stats:/p' |
 		grep -A 1 'stats:' | grep -c 'failed [1-9]' || true)
 	expect "plain SAs with failures" "$failed" 0
 }
 
 clear_works() {
-	ip netns exec "$g1" ping -q -c 2 -i 0.02 -s 1200 -W 2 10.0.0.2
-	ip netns exec "$g1" ping -q -c 2 -i 0.02 -s 1200 -W 2 fd00::2
+	ip netns exec "$g1" ping -q -c 2 -i 0.02 -s 1200 -W 10 10.0.0.2
+	ip netns exec "$g1" ping -q -c 2 -i 0.02 -s 1200 -W 10 fd00::2
 }
 
 extended_make() {
@@ -94,7 +94,7 @@ extended_make() {
 }
 
 extended_works() {
-	ip netns exec "$a" ping -q -c 2 -i 0.02 -s 1200 -W 2 10.2.0.2
+	ip netns exec "$a" ping -q -c 2 -i 0.02 -s 1200 -W 10 10.2.0.2
 	ip netns exec "$a" "$here/traffic.py" tcp 10.2.0.2 7 100000
 	expect "drops" "$(drops "$g1" 0x100) $(drops "$g2" 0x100)" "none none"
 }
@@ -124,10 +124,19 @@ made_beside() {
 	clear_works
 }
 
-# The gate stands in the types' place and holds what they are in
+# The gate stands in the types' place and holds what they are in, when nothing else does
 esp_stays() {
-	refused '' modprobe -r esp4
-	refused '' modprobe -r esp6
+	flush
+	wait_for 30 one_reference
+	refused 'Module esp4 is in use' modprobe -r esp4
+	refused 'Module esp6 is in use' modprobe -r esp6
+	plain_make
+	plain_works
+}
+
+one_reference() {
+	nudge_cpus
+	[[ $(</sys/module/esp4/refcnt) == 1 && $(</sys/module/esp6/refcnt) == 1 ]]
 }
 
 replayed() {
@@ -135,7 +144,7 @@ replayed() {
 
 	before=$(mib "$g2" XfrmInStateSeqError)
 	record_out "$tmp/pcap" "$g1" wan
-	ip netns exec "$g1" ping -q -c 2 -i 0.02 -W 2 10.12.0.1
+	ip netns exec "$g1" ping -q -c 2 -i 0.02 -W 10 10.12.0.1
 	record_end "$tmp/pcap" "$g1" 10.0.0.2
 	PYTHONPATH=$reference ip netns exec "$g1" /usr/bin/python3 - "$tmp/pcap" <<-EOF
 		import pcap, socket, sys
@@ -193,13 +202,15 @@ gateways
 plain_addresses
 ip netns exec "$b" "$here/traffic.py" serve 10.2.0.2 7 &
 ip netns exec "$g2" "$here/traffic.py" serve 10.12.0.1 7 &
-wait_for 20 ip netns exec "$g1" "$here/traffic.py" udp 10.12.0.1 7 1
+traffic_open "$g1"
+wait_for 20 traffic udp 10.12.0.1 7 1
 wait_for 20 ip netns exec "$a" "$here/traffic.py" udp 10.2.0.2 7 1
 run "plain SAs, no module" before
 run "extended SAs and cleartext beside plain SAs made before" beside
 # On a slow kernel the last ones have it in them
 ((factor > 1)) || run "and beside plain SAs made now" made_beside
-run "esp4 and esp6 stay" esp_stays
+# On kernels of ours they are built in
+[[ $(modinfo -F filename esp4) != *.ko* ]] || run "esp4 and esp6 stay" esp_stays
 run "a plain SA's window is the kernel's" replayed
 run "esp4_offload and esp6_offload loaded" offload
 run "plain SAs stay when the module goes, and others can be made" unloaded

@@ -50,10 +50,10 @@ forwarded() { # outer inner fastpath
 	inner_target "$2"
 	longest "$1"
 	before=$(fragments "$g1")
-	ip netns exec "$a" ping -q -c 2 -i 0.1 -W 3 -M "do" -s $((mtu - head)) "$target"
+	ip netns exec "$a" ping -q -c 2 -i 0.1 -W 10 -M "do" -s $((mtu - head)) "$target"
 	expect "fragments" "$(fragments "$g1")" "$before"
 	# ping fails, and says why
-	out=$(ip netns exec "$a" ping -c 1 -W 3 -M "do" -s $((mtu - head + 1)) "$target" 2>&1) && return 1
+	out=$(ip netns exec "$a" ping -c 1 -W 10 -M "do" -s $((mtu - head + 1)) "$target" 2>&1) && return 1
 	case $2 in
 	4) [[ $out == *"Frag needed and DF set (mtu = $mtu)"* ]] ;;
 	6) [[ $out == *"Packet too big: mtu=$mtu"* ]] ;;
@@ -74,8 +74,8 @@ local_socket() { # outer inner fastpath
 	longest "$1"
 	source=10.1.0.1
 	(($2 == 4)) || source=fd01::1
-	ip netns exec "$g1" ping -q -c 2 -i 0.1 -W 3 -I "$source" -M "do" -s $((mtu - head)) "$target"
-	out=$(ip netns exec "$g1" ping -c 1 -W 3 -I "$source" -M "do" -s $((mtu - head + 1)) "$target" 2>&1) &&
+	ip netns exec "$g1" ping -q -c 2 -i 0.1 -W 10 -I "$source" -M "do" -s $((mtu - head)) "$target"
+	out=$(ip netns exec "$g1" ping -c 1 -W 10 -I "$source" -M "do" -s $((mtu - head + 1)) "$target" 2>&1) &&
 		return 1
 	[[ $out =~ "message too long, mtu"[=:]" "?"$mtu" ]] || {
 		echo "no error for $mtu: $out"
@@ -89,8 +89,8 @@ cut() { # outer fastpath
 	fastpath "$2"
 	tunnel "$1" 2
 	forget
-	ip netns exec "$a" ping -q -c 2 -i 0.1 -W 3 -M dont -s 4000 10.2.0.2
-	ip netns exec "$a" ping -q -c 2 -i 0.1 -W 3 -M dont -s 1472 10.2.0.2
+	ip netns exec "$a" ping -q -c 2 -i 0.1 -W 10 -M dont -s 4000 10.2.0.2
+	ip netns exec "$a" ping -q -c 2 -i 0.1 -W 10 -M dont -s 1472 10.2.0.2
 	expect "drops" "$(drops "$g2" 0x100)" none
 	fastpath on
 }

@@ -27,11 +27,6 @@ got() {
 	block "$g2" 0x100 -s | awk '$1 == "rx-subspace" { printf "%s:%s ", $2, $6 }'
 }
 
-# Datagrams that nobody answers: one packet each, from CPU with DSCP and mark
-datagrams() { # ns address < lines of: cpu dscp mark source-port count
-	ip netns exec "$1" "$here/marked.py" "$2" 9
-}
-
 got_is() {
 	[[ $(got) == "$1" ]]
 }
@@ -58,7 +53,7 @@ by_dscp() { # 4|6 inner-address fastpath
 	sender "$1" tx-subspaces 8 select dscp
 	for d in 0 7 8 10 14 46 48 63; do
 		echo "0 $d 0 1000 $((d + 1))"
-	done | datagrams "$g1" "$2"
+	done | datagrams "$2"
 	# 0 and 7; 8, 10 and 14; 46; 48; 63
 	gets '0:9 1:35 5:47 6:49 7:64 '
 }
@@ -66,7 +61,7 @@ by_dscp() { # 4|6 inner-address fastpath
 by_dscp_fully() {
 	begin 4 on
 	sender 4 tx-subspaces 64 select dscp
-	printf '%s\n' '0 0 0 1000 1' '1 46 0 1000 2' '2 63 0 1000 3' | datagrams "$g1" 10.2.0.1
+	printf '%s\n' '0 0 0 1000 1' '1 46 0 1000 2' '2 63 0 1000 3' | datagrams 10.2.0.1
 	gets '0:1 46:2 63:3 '
 }
 
@@ -74,7 +69,7 @@ by_map() {
 	begin 4 on
 	sender 4 tx-subspaces 3 select dscp select-dscp 46:2,10-14:1
 	printf '%s\n' '0 0 0 1000 1' '1 9 0 1000 2' '1 10 0 1000 4' '2 14 0 1000 8' \
-		'0 15 0 1000 16' '0 46 0 1000 32' '0 47 0 1000 64' | datagrams "$g1" 10.2.0.1
+		'0 15 0 1000 16' '0 46 0 1000 32' '0 47 0 1000 64' | datagrams 10.2.0.1
 	gets '0:83 1:12 2:32 '
 	block "$g1" 0x100 | grep -q 'select dscp select-dscp 10-14:1,46:2'
 }
@@ -84,7 +79,7 @@ by_dscp_and_cpu() { # fastpath
 	begin 4 "$1"
 	sender 4 tx-subspaces 6 tx-base 100 select dscp select-cpus 3 select-dscp 46:1
 	printf '%s\n' '0 0 0 1000 1' '1 0 0 1000 2' '2 0 0 1000 4' '3 0 0 1000 8' \
-		'0 46 0 1000 16' '3 46 0 1000 32' '2 46 0 1000 64' | datagrams "$g1" 10.2.0.1
+		'0 46 0 1000 16' '3 46 0 1000 32' '2 46 0 1000 64' | datagrams 10.2.0.1
 	gets '100:9 101:2 102:4 103:48 105:64 '
 }
 
@@ -92,7 +87,7 @@ by_mark() { # fastpath
 	begin 4 "$1"
 	sender 4 tx-subspaces 5 select mark select-mask 0xf0 select-shift 4
 	printf '%s\n' '0 0 0x00 1000 1' '1 0 0x10 1000 2' '2 0 0x54f 1000 4' \
-		'3 0 0xabcd0051 1000 8' '0 0 0xf0 1000 16' | datagrams "$g1" 10.2.0.1
+		'3 0 0xabcd0051 1000 8' '0 0 0xf0 1000 16' | datagrams 10.2.0.1
 	# 0, 5 and 15 modulo 5; 1; 4
 	gets '0:25 1:2 4:4 '
 	block "$g1" 0x100 | grep -q 'select mark select-mask 0xf0 select-shift 4'
@@ -109,7 +104,7 @@ by_mark_beside_output_mark() { # fastpath
 		ext tx-subspaces 4 select mark select-mask 0xf0 select-shift 4
 	ip -n "$g2" xfrm state add src "$o1" dst "$o2" proto esp spi 0x100 reqid 1 \
 		mode tunnel flag af-unspec aead "$aead" "$key1" 128 ext rx-subspaces 4
-	printf '%s\n' '0 0 0x20 1000 3' '1 0 0x11 1000 5' | datagrams "$g1" 10.2.0.1
+	printf '%s\n' '0 0 0x20 1000 3' '1 0 0x11 1000 5' | datagrams 10.2.0.1
 	gets '1:5 2:3 '
 }
 
@@ -121,12 +116,14 @@ by_flow() { # inner-address fastpath
 	sender 4 tx-subspaces 8 select flow
 	for ((n = 0; n < 16; n++)); do
 		echo "$((n % cpus)) 0 0 1000 5"
-	done | datagrams "$g1" "$1"
-	wait_for 5 [ "$(got | wc -w)" -gt 0 ]
-	gets "$(got | sed 's/:.*/:80 /')"
+	done | datagrams "$1"
+	accepts "$g2" 0x100 80
+	used=$(got)
+	gets "${used%%:*}:80 "
 	for ((n = 0; n < 64; n++)); do
 		echo "0 0 0 $((2000 + n)) 1"
-	done | datagrams "$g1" "$1"
+	done | datagrams "$1"
+	accepts "$g2" 0x100 144
 	used=$(got | wc -w)
 	echo "# 65 flows in $used subspaces"
 	[[ $used -ge 5 ]]
@@ -140,7 +137,7 @@ by_cpu() { # subspaces fastpath
 	sender 4 tx-subspaces "$1"
 	for ((cpu = 0; cpu < 4; cpu++)); do
 		echo "$cpu 0 0 1000 $((1 << cpu))"
-	done | datagrams "$g1" 10.2.0.1
+	done | datagrams 10.2.0.1
 	case $1 in
 	1) want='0:15 ' ;;
 	3) want='0:9 1:2 2:4 ' ;;
@@ -175,7 +172,7 @@ shared() {
 	record "$tmp/one" "$g1" wan -Q out esp
 	record "$tmp/two" "$g3" wan -Q out esp
 	for n in "$g1" "$g3"; do
-		printf '%s 0 0 1000 50\n' 0 1 2 3 | datagrams "$n" 10.2.0.1 &
+		printf '10.2.0.1 %s 0 0 1000 50\n' 0 1 2 3 | ip netns exec "$n" "$here/marked.py" 9 &
 		pids+=($!)
 	done
 	for n in "${pids[@]}"; do
@@ -192,9 +189,11 @@ shared() {
 		--min-subspaces 8 "$tmp/one" "$tmp/two"
 }
 
-[[ $cpus -ge 4 ]]
+needs_cpus 4
+sysctl -qw net.core.netdev_max_backlog=100000
 modprobe xfrm_ext
 pair
+marked_open "$g1"
 for path in on off; do
 	# A slow kernel does it on our own path only
 	[[ $factor == 1 || $path == on ]] || continue

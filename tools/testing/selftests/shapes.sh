@@ -115,13 +115,13 @@ cloned() { # outer path
 
 	fresh "$1" "$2"
 	for i in "$a lan" "$g1 lan" "$g1 wan" "$g2 wan" "$g2 lan"; do
-		ip netns exec "${i% *}" tcpdump -n -i "${i#* }" -Z root -w "$tmp/dump" 2>"$tmp/dump.log" &
+		ip netns exec "${i% *}" tcpdump -n -i "${i#* }" -Z root -w "$tmp/dump" 2>"$tmp/dump.$i" &
 		pids+=($!)
-		wait_for 20 grep -q 'listening on' "$tmp/dump.log"
+		wait_for 20 grep -q 'listening on' "$tmp/dump.$i"
 	done
 	shapes "$a"
-	kill "${pids[@]}"
-	wait "${pids[@]}" || true
+	stop "${pids[@]}"
+	rm "$tmp/dump."*
 	nothing_lost
 }
 

@@ -19,8 +19,6 @@ tables here.
 """
 
 import argparse
-import contextlib
-import ctypes
 import os
 import pathlib
 import random
@@ -40,7 +38,6 @@ import genl
 import inject
 import receiver
 
-CLONE_NEWNET = 0x40000000
 PORT = 4000
 SHOWN_PROBLEMS = 10
 TIMEOUT = 3 * int(os.environ.get("TIME_FACTOR", "1"))
@@ -104,19 +101,6 @@ def nest(data, known):
     }
 
 
-@contextlib.contextmanager
-def namespace(name):
-    """Sockets that are opened within are another namespace's."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open("/proc/self/ns/net") as here, open(f"/run/netns/{name}") as there:
-        if libc.setns(there.fileno(), CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), name)
-        try:
-            yield
-        finally:
-            libc.setns(here.fileno(), CLONE_NEWNET)
-
-
 class Bench:
     """An SA, the way to it, the way behind it, and all that it counts."""
 
@@ -134,10 +118,10 @@ class Bench:
             )
         )
         mac = pathlib.Path("/sys/class/net/wan/address").read_text().strip()
-        with namespace(getattr(args, "from")):
+        with genl.namespace(getattr(args, "from")):
             self.sender = inject.Sender(self.sa, "wan", mac)
         self.sockets = {}
-        with namespace(args.to):
+        with genl.namespace(args.to):
             for version, address in ((4, "10.2.0.2"), (6, "fd02::2")):
                 family = socket.AF_INET if version == 4 else socket.AF_INET6
                 self.sockets[version] = socket.socket(family, socket.SOCK_DGRAM)
