@@ -138,6 +138,8 @@ chained() { # word...
 	fastpath on
 	tunnel 4 4
 	record "$tmp/wire" "$g1" wan -Q out esp
+	pings 0 1
+	pings 1 1
 	take_over "$g1" '1>2' tx-subspaces 4 "$@" hold on
 	# shellcheck disable=SC2086 # words
 	ip -n "$g1" $set tx-subspace 0 highest $((first + 5)) release
@@ -155,10 +157,10 @@ chained() { # word...
 	expect "the third's subspace 1" "$(subspace "$g1" 0x100 tx 1 highest)" $((first + 2 * gap))
 	expect "the third's subspace 0" "$(subspace "$g1" 0x100 tx 0 highest)" \
 		$((first + 5 + gap + 1 + gap + 1))
-	accepts "$g2" 0x100 4
-	recorded "$tmp/wire" 4
+	accepts "$g2" 0x100 6
+	recorded "$tmp/wire" 6
 	reference_sa 4 '1>2' >"$tmp/sa"
-	"$reference/check_capture.py" --sa "$tmp/sa" --only --min-packets 4 "$tmp/wire"
+	"$reference/check_capture.py" --sa "$tmp/sa" --only --min-packets 6 "$tmp/wire"
 }
 
 # A datagram in each subspace
