@@ -9,7 +9,7 @@ RELEASE = $(shell awk -F'"' '/UTS_RELEASE/ { print $$2 }' $(KDIR)/include/genera
 # Type information of the module would ask for pahole and serve nobody
 NO_BTF = CONFIG_DEBUG_INFO_BTF_MODULES=
 
-.PHONY: all module install clean check-config iproute2 check kunit demo help
+.PHONY: all module install clean check-config iproute2 check kunit demo bench help
 all: module
 
 module: check-config
@@ -42,6 +42,11 @@ demo:
 	@scripts/setup.sh
 	@tools/testing/demo/demo.sh
 
+bench:
+	@scripts/setup.sh
+	@tools/testing/bench/window.sh
+	@tools/testing/qemu/run.sh --kernel 6.1-cloud --raw tools/testing/bench/memory.sh
+
 help:
 	@echo 'make                 build xfrm_ext.ko here, against KDIR'
 	@echo 'make install         install it for modprobe, as root (INSTALL_MOD_PATH=...)'
@@ -53,6 +58,7 @@ help:
 	@echo '                     JOBS=1 one guest at a time, instead of two'
 	@echo 'make kunit           the unit tests, on 7.3-uml: seconds, once that is built'
 	@echo 'make demo            two gateways in a guest, and what subspaces are good for'
+	@echo 'make bench           what windows cost in time, here, and in memory, in a guest'
 	@echo 'make clean           remove what make built here'
 	@echo
 	@echo 'KDIR=$(KDIR)'
