@@ -113,13 +113,14 @@ unload() {
 pair
 ip -n "$g1" addr add 10.0.0.11/24 dev wan
 ip -n "$g2" addr add 10.0.0.12/24 dev wan
-run "a plain SA migrates, module not loaded" without_module
+# A slow kernel looks at what the module does
+((factor > 1)) || run "a plain SA migrates, module not loaded" without_module
 run "a plain SA migrates, module loaded" with_module
 run "an extended SA does not, to a new source" stays 10.0.0.11 10.0.0.2
 run "an extended SA does not, to a new destination" stays 10.0.0.1 10.0.0.12
 run "nor with an announcement pending that fits the old SA" stays 10.0.0.11 10.0.0.2 10.0.0.2
 run "nor with one that fits the new SA" stays 10.0.0.1 10.0.0.12 10.0.0.12
-run "a plain SA migrates after that" plain
+((factor > 1)) || run "a plain SA migrates after that" plain
 run "PF_KEY makes plain SAs only" pfkey
 run "the module can be unloaded" unload
 finish

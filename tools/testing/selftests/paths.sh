@@ -95,6 +95,8 @@ ip netns exec "$g2" nft -f - <<-EOF
 	}
 EOF
 for outer in 4 6; do
+	# A slow kernel does it in one
+	[[ $factor == 1 || $outer == 4 ]] || continue
 	run "the same packets by all paths, outer IPv$outer" paths $outer
 done
 fastpath on

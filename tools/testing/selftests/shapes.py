@@ -37,11 +37,10 @@ def same(what, got, want):
 
 
 def tcp(how, address, port, octets):
-    """Bulk there and back; how is a function that sends."""
+    """Bulk there and back; how is a function that sends, and says that it was all."""
     data = octets_of(how.__name__, octets)
     with socket.create_connection((address, port), timeout=60) as conn:
         how(conn, bytearray(data), data)
-        conn.shutdown(socket.SHUT_WR)
         back = bytearray()
         while chunk := conn.recv(65536):
             back += chunk
@@ -51,6 +50,7 @@ def tcp(how, address, port, octets):
 def write(conn, memory, _):
     """The usual"""
     conn.sendall(memory)
+    conn.shutdown(socket.SHUT_WR)
 
 
 def sendfile(conn, _, data):

@@ -334,7 +334,8 @@ for address in 10.2.0.2 fd02::2; do
 done
 
 for path in on off; do
-	run "which path it is, fastpath $path" takes $path
+	# Which path it is does not depend on how slow a kernel is
+	((factor > 1)) || run "which path it is, fastpath $path" takes $path
 	run "connection tracking and SNAT, fastpath $path" tracked 4 $path
 	# A slow kernel does the rest on our own path only
 	[[ $factor == 1 || $path == on ]] || continue
@@ -343,7 +344,7 @@ for path in on off; do
 	run "of our own, fastpath $path" own 4 $path
 	run "cloned, fastpath $path" cloned 4 $path
 	run "9,000 octets, fastpath $path" jumbo 6 $path
-	run "masquerading, fastpath $path" masqueraded 4 $path
+	((factor > 1)) || run "masquerading, fastpath $path" masqueraded 4 $path
 done
 run "the hooks see the same on both paths" same_hooks
 run "no SA stays behind" fresh 4 on
