@@ -206,8 +206,11 @@ for path in on off; do
 	run "octets in, fastpath $path" ends $path rx limit byte-soft 500 limit byte-hard 1000
 done
 run "add time and use time" times
-((factor > 1)) || run "the kernel's figures lag by 64 packets a CPU at most, and not when asked" lag
-run "a limit lowered below what was used ends the SA" lowered
+if ((factor == 1)); then
+	run "the kernel's figures lag by 64 packets a CPU at most, and not when asked" lag
+	# (The same SA)
+	run "a limit lowered below what was used ends the SA" lowered
+fi
 fastpath on
 flush
 finish
