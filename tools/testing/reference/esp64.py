@@ -1,90 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The wire format esp64, written from its description and not from the module.
+"""The wire formats esp64 and esp, written from their description and not from the
+module.
 
-esp64, tunnel mode, trailer `end`, explicit IV, AES-GCM:
+    outer headers | header | IV | C | ICV
 
-    IP header | SPI 32 | Subspace ID 16 | SN 48 | IV 64 | C | ICV
+    esp64   SPI 32 | Subspace ID 16 | SN 48       N = Subspace ID << 48 | SN
+    esp     SPI 32 | SN 32                        N = SN, with ESN 64 bits of it
 
-    N     = Subspace ID << 48 | SN         IV  = N, as far as the sender goes
-    AAD   = SPI | N (12 octets)            nonce = salt (4) | IV (8)
-    P     = inner packet | 1, 2, 3, ... | Pad Length | Next Header
-    len P = multiple of 4
+    AEADs: IV = N, as far as the sender goes, sent or implicit
+    AAD   = header; of esp with ESN SPI | N       nonce = salt | IV
+    P     = with its trailer (trailer.py) a multiple of four octets or of blocks
 
-Documentation/wire-formats.rst is the full text. The decoder is strict: what
-it accepts is what a correct sender makes, which is less than what a receiver
-has to put up with.
+What protects it is in ciphers.py; what the outer headers and the payload are is the
+mode's: outer.py, and beet.py for BEET's pseudo header. Documentation/wire-formats.rst is
+the full text. The decoder is strict: what it accepts is what a correct sender makes, which
+is less than what a receiver has to put up with.
 """
 
 import ipaddress
 import json
+import os
 import struct
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+import ciphers
+# What others take from here
+# pylint: disable=unused-import
+from errors import (BadFragment, BadIcv, BadInfoWord, BadInner, BadNextHeader, BadNumber, BadOptions,
+                    BadOuter, BadPadding, BadPadLength, BadPseudoHeader, BadSpi, BadSubspace,
+                    BadUdp, DecodeError, Truncated)
+from beet import parse_pseudo_header, pseudo_header
+from iphdr import PROTO_BEETPH, PROTO_ESP, PROTO_IPIP, PROTO_IPV6, PROTO_NONE
+from iphdr import checksum, inner_length
+from outer import ADDRESS_PROTO, enter, leave, leave_strictly, split, wrap
+from trailer import TRAILERS, find, plaintext, split_plaintext
+# pylint: enable=unused-import
 
-PROTO_IPIP = 4
-PROTO_ESP = 50
-PROTO_NONE = 59
-PROTO_IPV6 = 41
-
-HEADER_LEN = 12
-IV_LEN = 8
 SN_BITS = 48
 SN_MAX = (1 << SN_BITS) - 1
 
-ADDRESS_PROTO = {4: PROTO_IPIP, 6: PROTO_IPV6}
-
-
-class DecodeError(ValueError):
-    """Base of everything that decode() finds wrong with a packet."""
-
-
-class BadOuter(DecodeError):
-    """The outer IP header is not what the SA's sender would write."""
-
-
-class BadSpi(DecodeError):
-    """The SPI is not the SA's."""
-
-
-class BadSubspace(DecodeError):
-    """The Subspace ID is not below the SA's number of subspaces."""
-
-
-class BadNumber(DecodeError):
-    """The Sequence Number is 0."""
-
-
-class Truncated(DecodeError):
-    """Too short for header, IV, trailer and ICV, or not a multiple of 4."""
-
-
-class BadIcv(DecodeError):
-    """Authentication failed."""
-
-
-class BadPadLength(DecodeError):
-    """Pad Length says more than there is."""
-
-
-class BadPadding(DecodeError):
-    """The padding is not 1, 2, 3, ..."""
-
-
-class BadNextHeader(DecodeError):
-    """Next Header does not belong in tunnel mode."""
-
-
-class BadInner(DecodeError):
-    """The inner packet is not of Next Header's family, or not of its length."""
+MODES = ("tunnel", "transport", "beet")
 
 
 @dataclass(frozen=True)
 class SA:
-    """One direction of an SA. key is key and salt together, icv in octets."""
+    """One direction of an SA. key is key and salt together, icv in octets; enc and
+    auth instead of aead make a pair; inner is BEET's inner source and destination, encap
+    the ports of UDP, in this order. tfcpad is for the strict decoder."""
 
     spi: int
     key: bytes
@@ -92,21 +56,56 @@ class SA:
     src: str
     dst: str
     subspaces: int = 1 << 16
+    mode: str = "tunnel"
+    inner: tuple[str, str] | None = None
+    beet_frag: bool = False
+    encap: tuple[int, int] | None = None
+    format: str = "esp64"
+    esn: bool = False
+    trailer: str = "end"
+    iv: str = "explicit"
+    aead: str = "rfc4106(gcm(aes))"
+    enc: str | None = None
+    auth: str | None = None
+    auth_key: bytes = b""
+    tfcpad: int = 0
 
     def __post_init__(self):
-        if len(self.key) not in (20, 28, 36):
-            raise ValueError(f"key is {len(self.key)} octets, not 20, 28, 36")
-        if self.icv not in (8, 12, 16):
-            raise ValueError(f"ICV is {self.icv} octets, not 8, 12, 16")
+        # Refuses keys and ICVs of other lengths
+        implicit = self.suite.implicit
+        if self.format not in ("esp64", "esp") or self.trailer not in TRAILERS:
+            raise ValueError(f"format {self.format}, trailer {self.trailer}")
+        if self.format == "esp" and self.subspaces != 1:
+            raise ValueError(f"{self.subspaces} subspaces in format esp")
+        if self.esn and self.format != "esp":
+            raise ValueError("ESN is format esp's")
+        if self.iv not in ("explicit", "implicit") or self.iv == "implicit" and not implicit:
+            raise ValueError(f"IV {self.iv} of this algorithm")
+        if self.trailer == "omit" and self.mode != "tunnel":
+            raise ValueError("trailer omit is tunnel mode's")
         if not 1 <= self.subspaces <= 1 << 16:
             raise ValueError(f"{self.subspaces} subspaces, not 1..65536")
         if len(self.src_octets) != len(self.dst_octets):
             raise ValueError("outer addresses of different families")
+        if self.mode not in MODES:
+            raise ValueError(f"mode {self.mode}, not one of {', '.join(MODES)}")
+        if (self.inner is not None) != (self.mode == "beet"):
+            raise ValueError("inner addresses are BEET's, and BEET needs them")
+        if self.inner and (len(self.inner) != 2 or len(self.inner_addresses) not in (8, 32)):
+            raise ValueError("inner addresses of different families, or not two")
+        if self.beet_frag and self.mode != "beet":
+            raise ValueError("beet_frag is BEET's")
+        if self.encap and (
+            len(self.encap) != 2 or not all(0 < port < 1 << 16 for port in self.encap)
+        ):
+            raise ValueError(f"encap {self.encap}, not two ports")
 
     @classmethod
     def from_dict(cls, d):
         """From the words of `ip xfrm state`: spi, key, icv in bits, src, dst."""
-        known = {"spi", "key", "icv", "src", "dst", "subspaces"}
+        known = {"spi", "key", "icv", "src", "dst", "subspaces", "mode", "inner",
+                 "beet_frag", "encap", "format", "esn", "trailer", "iv", "aead", "enc", "auth",
+                 "auth_key", "tfcpad"}
         if set(d) - known:
             raise ValueError(f"unknown: {', '.join(sorted(set(d) - known))}")
         spi = d["spi"]
@@ -116,18 +115,41 @@ class SA:
             icv=int(d.get("icv", 128)) // 8,
             src=d["src"],
             dst=d["dst"],
-            subspaces=int(d.get("subspaces", 1 << 16)),
+            subspaces=int(d.get("subspaces", 1 if d.get("format") == "esp" else 1 << 16)),
+            mode=d.get("mode", "tunnel"),
+            inner=tuple(d["inner"]) if d.get("inner") else None,
+            beet_frag=bool(d.get("beet_frag", False)),
+            encap=tuple(int(port) for port in d["encap"]) if d.get("encap") else None,
+            auth_key=bytes.fromhex(d.get("auth_key", "").removeprefix("0x")),
+            esn=bool(d.get("esn", False)),
+            tfcpad=int(d.get("tfcpad", 0)),
+            **{k: d[k] for k in ("format", "trailer", "iv", "aead", "enc", "auth") if k in d},
         )
 
     @cached_property
-    def salt(self):
-        """The part of the nonce that is not on the wire."""
-        return self.key[-4:]
+    def suite(self):
+        """What protects its packets."""
+        return ciphers.suite(self.key, self.icv, self.aead, self.enc, self.auth, self.auth_key)
 
-    @cached_property
-    def cipher(self):
-        """AES with the SA's key, for a GCM mode object per packet."""
-        return algorithms.AES(self.key[:-4])
+    @property
+    def header_len(self):
+        """Octets before the IV."""
+        return 12 if self.format == "esp64" else 8
+
+    @property
+    def iv_len(self):
+        """Octets of IV on the wire."""
+        return 0 if self.iv == "implicit" else self.suite.iv_len
+
+    @property
+    def align(self):
+        """What the plaintext is a multiple of."""
+        return self.suite.align
+
+    @property
+    def sn_max(self):
+        """The last sequence number."""
+        return SN_MAX if self.format == "esp64" or self.esn else (1 << 32) - 1
 
     @cached_property
     def src_octets(self):
@@ -139,14 +161,30 @@ class SA:
         """Outer destination address."""
         return ipaddress.ip_address(self.dst).packed
 
+    @cached_property
+    def addresses(self):
+        """Both outer addresses, as they stand in a header."""
+        return self.src_octets + self.dst_octets
+
+    @cached_property
+    def inner_addresses(self):
+        """BEET's inner addresses, as they stand in a header."""
+        return b"".join(ipaddress.ip_address(a).packed for a in self.inner)
+
     @property
     def version(self):
         """Outer IP version."""
         return 4 if len(self.dst_octets) == 4 else 6
 
+    @property
+    def inner_version(self):
+        """BEET's inner IP version."""
+        return 4 if len(self.inner_addresses) == 8 else 6
+
 
 class Packet(NamedTuple):
-    """What decode() found. For a dummy packet (59), inner is what it carried."""
+    """What decode() found; next_header is the trailer's, inner the packet that is
+    delivered. For a dummy packet (59), inner is what it carried."""
 
     subspace: int
     sn: int
@@ -162,57 +200,49 @@ def load_sas(path):
     return [SA.from_dict(d) for d in (data if isinstance(data, list) else [data])]
 
 
-def checksum(data):
-    """The Internet checksum: 2^16 is 1 modulo 65535, so one division does it."""
-    if len(data) & 1:
-        data += b"\0"
-    return -int.from_bytes(data, "big") % 0xFFFF
-
-
 # --- making packets ---------------------------------------------------------
 
 
-def number(subspace, sn):
+def number(sa, subspace, sn):
     """N, the 64-bit number."""
-    if not 0 <= subspace < 1 << 16 or not 0 <= sn <= SN_MAX:
+    if not 0 <= subspace < (1 << 16 if sa.format == "esp64" else 1) or not 0 <= sn <= sa.sn_max:
         raise ValueError(f"no such number: subspace {subspace}, SN {sn}")
     return subspace << SN_BITS | sn
 
 
-def plaintext(payload, next_header, pad_extra=0):
-    """P: payload, least padding plus pad_extra octets, trailer."""
-    pad = -(len(payload) + 2) % 4 + pad_extra
-    return payload + bytes(range(1, pad + 1)) + bytes((pad, next_header))
+def around(sa, n):
+    """The header of that number, and what else authenticates it."""
+    if sa.format == "esp64":
+        header = struct.pack("!IQ", sa.spi, n)
+        return ciphers.Around(header, header, b"")
+    header = struct.pack("!II", sa.spi, n & 0xFFFFFFFF)
+    if not sa.esn:
+        return ciphers.Around(header, header, b"")
+    return ciphers.Around(header, struct.pack("!IQ", sa.spi, n), struct.pack("!I", n >> 32))
 
 
 def seal(sa, subspace, sn, plain, iv=None):
     """The ESP packet, from SPI to ICV, around any plaintext."""
-    n = number(subspace, sn)
-    iv = n.to_bytes(8, "big") if iv is None else iv
-    aad = struct.pack("!IQ", sa.spi, n)
-    gcm = Cipher(sa.cipher, modes.GCM(sa.salt + iv)).encryptor()
-    gcm.authenticate_additional_data(aad)
-    sealed = gcm.update(plain) + gcm.finalize()
-    return aad + iv + sealed + gcm.tag[: sa.icv]
+    n = number(sa, subspace, sn)
+    if iv is None:
+        counted = n.to_bytes(8, "big") if sa.suite.iv_len else b""
+        iv = counted if sa.suite.counted else os.urandom(sa.suite.iv_len)
+    parts = around(sa, n)
+    sealed = sa.suite.seal(parts, iv, plain)
+    return parts.header + (iv if sa.iv == "explicit" else b"") + sealed
 
 
-def wrap(sa, esp):
-    """Put the outer IP header before an ESP packet, whole or mutilated."""
-    if sa.version == 6:
-        head = struct.pack("!IHBB", 6 << 28, len(esp), PROTO_ESP, 64)
-        return head + sa.src_octets + sa.dst_octets + esp
-    fields = [0x45, 0, 20 + len(esp), 0, 0x4000, 64, PROTO_ESP, 0]
-    addresses = sa.src_octets + sa.dst_octets
-    fields[-1] = checksum(struct.pack("!BBHHHBBH", *fields) + addresses)
-    return struct.pack("!BBHHHBBH", *fields) + addresses + esp
+def enclose(sa, subspace, sn, plain, head=None):
+    """The outer packet around any plaintext, with a good ICV."""
+    return wrap(sa, seal(sa, subspace, sn, plain), head)
 
 
 def encode(sa, subspace, sn, inner, *, pad_extra=0, iv=None, next_header=None):
-    """The outer IP packet. Next Header follows the inner version by default."""
-    if next_header is None:
-        next_header = ADDRESS_PROTO[inner[0] >> 4]
-    plain = plaintext(inner, next_header, pad_extra)
-    return wrap(sa, seal(sa, subspace, sn, plain, iv))
+    """The outer IP packet. Next Header follows the inner packet by default. A
+    ValueError says that transport mode or BEET do not carry this packet."""
+    head, proto, payload = enter(sa, inner)
+    plain = plaintext(sa, payload, proto if next_header is None else next_header, pad_extra)
+    return wrap(sa, seal(sa, subspace, sn, plain, iv), head)
 
 
 # --- taking packets apart ---------------------------------------------------
@@ -220,84 +250,63 @@ def encode(sa, subspace, sn, inner, *, pad_extra=0, iv=None, next_header=None):
 
 def unwrap(sa, packet):
     """The ESP packet in an outer IP packet from the SA's sender."""
-    version = packet[0] >> 4 if packet else 0
-    if version != sa.version:
-        raise BadOuter(f"version {version}")
-    if version == 6:
-        if len(packet) < 40 or packet[6] != PROTO_ESP:
-            raise BadOuter("not an IPv6 header with ESP behind it")
-        if int.from_bytes(packet[4:6], "big") != len(packet) - 40:
-            raise BadOuter("Payload Length is not the packet's")
-        addresses, esp = packet[8:40], packet[40:]
-    else:
-        if len(packet) < 20 or packet[0] != 0x45 or packet[9] != PROTO_ESP:
-            raise BadOuter("not an IPv4 header with ESP behind it")
-        if int.from_bytes(packet[2:4], "big") != len(packet):
-            raise BadOuter("Total Length is not the packet's")
-        if int.from_bytes(packet[6:8], "big") & 0x3FFF:
-            raise BadOuter("a fragment")
-        if checksum(packet[:20]):
-            raise BadOuter("header checksum")
-        addresses, esp = packet[12:20], packet[20:]
-    if addresses != sa.src_octets + sa.dst_octets:
-        raise BadOuter("addresses are not the SA's")
-    return esp
+    return split(sa, packet)[1]
 
 
-def unseal(sa, esp):
-    """Undo seal(): subspace, SN, IV and plaintext of an ESP packet."""
-    if len(esp) < HEADER_LEN + IV_LEN + 4 + sa.icv or len(esp) % 4:
+def esn_number(top, window, low):
+    """The whole of a number with that lower half, the highest accepted being top: RFC
+    4303 appendix A2.2. None if it would be negative."""
+    high, edge = top >> 32, (top & 0xFFFFFFFF) - window + 1
+    if edge >= 0:
+        # Case A: the window is in one subspace of 2^32
+        return (high if low >= edge else high + 1) << 32 | low
+    # Case B: it spans two
+    high = high - 1 if low >= edge + (1 << 32) else high
+    return high << 32 | low if high >= 0 else None
+
+
+def read_number(sa, esp, top=0, window=1 << 16):
+    """Subspace and SN of an ESP packet; with ESN None for one that cannot be."""
+    if sa.format == "esp64":
+        n = int.from_bytes(esp[4:12], "big")
+        return n >> SN_BITS, n & SN_MAX
+    sn = int.from_bytes(esp[4:8], "big")
+    if sa.esn:
+        sn = esn_number(top, window, sn)
+        if sn is not None and sn > sa.sn_max:
+            sn = None
+    return 0, sn
+
+
+def unseal(sa, esp, top=0, window=1 << 16):
+    """Undo seal(): subspace, SN, IV and plaintext of an ESP packet. With ESN, top is the
+    highest number before."""
+    sealed = len(esp) - sa.header_len - sa.iv_len - sa.icv
+    if sealed < sa.align or sealed % sa.align:
         raise Truncated(f"ESP packet of {len(esp)} octets")
-    spi, n = struct.unpack_from("!IQ", esp)
+    spi = int.from_bytes(esp[:4], "big")
     if spi != sa.spi:
         raise BadSpi(f"{spi:#x}")
-    subspace, sn = n >> SN_BITS, n & SN_MAX
+    subspace, sn = read_number(sa, esp, top, window)
     if subspace >= sa.subspaces:
         raise BadSubspace(f"{subspace} of {sa.subspaces}")
     if not sn:
-        raise BadNumber(f"SN 0 in subspace {subspace}")
-    iv = esp[HEADER_LEN : HEADER_LEN + IV_LEN]
-    gcm = Cipher(
-        sa.cipher, modes.GCM(sa.salt + iv, esp[-sa.icv :], min_tag_length=8)
-    ).decryptor()
-    gcm.authenticate_additional_data(esp[:HEADER_LEN])
-    plain = gcm.update(esp[HEADER_LEN + IV_LEN : -sa.icv])
+        raise BadNumber(f"SN {sn} in subspace {subspace}")
+    n = number(sa, subspace, sn)
+    iv = esp[sa.header_len : sa.header_len + sa.iv_len]
+    used = iv if sa.iv == "explicit" else n.to_bytes(8, "big")
     try:
-        gcm.finalize()
-    except InvalidTag:
+        plain = sa.suite.open(around(sa, n), used, esp[sa.header_len + sa.iv_len :])
+    except BadIcv:
         raise BadIcv(f"subspace {subspace}, SN {sn}") from None
-    return subspace, sn, iv, plain
+    return subspace, sn, used, plain
 
 
-def split_plaintext(plain):
-    """Undo plaintext(): Next Header and payload."""
-    pad, next_header = plain[-2], plain[-1]
-    end = len(plain) - 2 - pad
-    if end < 0:
-        raise BadPadLength(f"{pad} in {len(plain)} octets")
-    if plain[end:-2] != bytes(range(1, pad + 1)):
-        raise BadPadding(plain[end:-2].hex())
-    return next_header, plain[:end]
-
-
-def inner_length(inner):
-    """The length that an IP packet's own header gives, or None."""
-    if len(inner) >= 20 and inner[0] >> 4 == 4:
-        return int.from_bytes(inner[2:4], "big")
-    if len(inner) >= 40 and inner[0] >> 4 == 6:
-        return 40 + int.from_bytes(inner[4:6], "big")
-    return None
-
-
-def decode(sa, packet):
+def decode(sa, packet, top=0):
     """Take an outer IP packet apart; a DecodeError says what is wrong with it."""
-    subspace, sn, iv, plain = unseal(sa, unwrap(sa, packet))
-    next_header, inner = split_plaintext(plain)
+    head, esp = split(sa, packet)
+    subspace, sn, iv, plain = unseal(sa, esp, top)
+    next_header, inner = split_plaintext(sa, plain)
     if next_header != PROTO_NONE:
-        if next_header not in (PROTO_IPIP, PROTO_IPV6):
-            raise BadNextHeader(str(next_header))
-        if not inner or ADDRESS_PROTO.get(inner[0] >> 4) != next_header:
-            raise BadInner(f"Next Header {next_header}, inner {inner[:1].hex()}")
-        if inner_length(inner) != len(inner):
-            raise BadInner(f"{len(inner)} octets, header says otherwise")
+        inner = leave_strictly(sa, head, next_header, inner)
     return Packet(subspace, sn, iv, next_header, inner)

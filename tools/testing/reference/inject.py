@@ -19,7 +19,9 @@ or those of a capture once more, as they are:
 Every case is answered with `sent K`, so that a driver can wait for it. Octet
 offsets and lengths are those of the ESP packet: 0 is the first octet of the
 SPI. The UDP payload begins with "SUBSPACE SN ", so that a receiver can tell
-which packet it got.
+which packet it got. In transport mode and BEET the inner packet has the addresses
+of the SA, or those inside it. Cases with `optlen` and `word` are for BEET: octets
+of IPv4 options, and the fragment word if not 0.
 
 cases:
 """
@@ -30,37 +32,29 @@ import inspect
 import ipaddress
 import re
 import socket
-import struct
 import sys
 import time
 from dataclasses import replace
 
+import beet_cases
 import esp64
+import iphdr
 import pcap
 
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
-PROTO_UDP = 17
 
 
 def ip_packet(src, dst, proto, body):
     """An IP packet of the family of its addresses."""
     src, dst = ipaddress.ip_address(src).packed, ipaddress.ip_address(dst).packed
-    if len(src) == 16:
-        return struct.pack("!IHBB", 6 << 28, len(body), proto, 64) + src + dst + body
-    fields = [0x45, 0, 20 + len(body), 0, 0, 64, proto, 0]
-    fields[-1] = esp64.checksum(struct.pack("!BBHHHBBH", *fields) + src + dst)
-    return struct.pack("!BBHHHBBH", *fields) + src + dst + body
+    return iphdr.Header(src + dst, proto, frag=0).octets(len(body)) + body
 
 
 def udp_packet(src, sport, dst, dport, payload):
     """A UDP packet with its checksum."""
-    length = 8 + len(payload)
     addresses = ipaddress.ip_address(src).packed + ipaddress.ip_address(dst).packed
-    pseudo = addresses + struct.pack("!II", length, PROTO_UDP)
-    head = struct.pack("!HHH", sport, dport, length)
-    check = esp64.checksum(pseudo + head + b"\0\0" + payload) or 0xFFFF
-    body = head + check.to_bytes(2, "big") + payload
-    return ip_packet(src, dst, PROTO_UDP, body)
+    body = iphdr.udp(addresses, (sport, dport), payload)
+    return ip_packet(src, dst, iphdr.PROTO_UDP, body)
 
 
 def inner_maker(text):
@@ -99,115 +93,151 @@ def replay(sa, subspace, sn, inner):
 
 def flip(sa, subspace, sn, inner, offset=0, bit=0):
     """one bit of the ESP packet inverted"""
-    esp = bytearray(esp64.unwrap(sa, esp64.encode(sa, subspace, sn, inner)))
+    head, esp = esp64.split(sa, esp64.encode(sa, subspace, sn, inner))
+    esp = bytearray(esp)
     esp[offset] ^= 1 << bit
-    return [esp64.wrap(sa, bytes(esp))]
+    return [esp64.wrap(sa, bytes(esp), head)]
 
 
 def flip_all(sa, subspace, sn, inner, bit=0, start=0):
     """one packet for every octet from start on, with that octet's bit inverted"""
-    esp = esp64.unwrap(sa, esp64.encode(sa, subspace, sn, inner))
+    head, esp = esp64.split(sa, esp64.encode(sa, subspace, sn, inner))
     packets = []
     for offset in range(start, len(esp)):
         flipped = bytearray(esp)
         flipped[offset] ^= 1 << bit
-        packets.append(esp64.wrap(sa, bytes(flipped)))
+        packets.append(esp64.wrap(sa, bytes(flipped), head))
     return packets
 
 
 def truncate(sa, subspace, sn, inner, length=0):
     """the ESP packet cut to length octets, outer header made to fit"""
-    esp = esp64.unwrap(sa, esp64.encode(sa, subspace, sn, inner))
-    return [esp64.wrap(sa, esp[:length])]
+    head, esp = esp64.split(sa, esp64.encode(sa, subspace, sn, inner))
+    return [esp64.wrap(sa, esp[:length], head)]
 
 
 def truncate_all(sa, subspace, sn, inner, start=0):
     """one packet for every length from start to one less than the whole"""
-    esp = esp64.unwrap(sa, esp64.encode(sa, subspace, sn, inner))
-    return [esp64.wrap(sa, esp[:length]) for length in range(start, len(esp))]
+    head, esp = esp64.split(sa, esp64.encode(sa, subspace, sn, inner))
+    return [esp64.wrap(sa, esp[:length], head) for length in range(start, len(esp))]
 
 
 def wrong_key(sa, subspace, sn, inner):
     """ICV fails: another key"""
-    other = replace(sa, key=bytes((sa.key[0] ^ 1,)) + sa.key[1:])
+    if sa.enc:
+        other = replace(sa, auth_key=bytes((sa.auth_key[0] ^ 1,)) + sa.auth_key[1:])
+    else:
+        other = replace(sa, key=bytes((sa.key[0] ^ 1,)) + sa.key[1:])
     return [esp64.encode(other, subspace, sn, inner)]
 
 
 def wrong_salt(sa, subspace, sn, inner):
-    """ICV fails: another salt"""
+    """ICV fails: another salt; what a pair has instead, of its integrity's key"""
+    if sa.enc:
+        other = replace(sa, auth_key=sa.auth_key[:-1] + bytes((sa.auth_key[-1] ^ 1,)))
+        return [esp64.encode(other, subspace, sn, inner)]
     other = replace(sa, key=sa.key[:-1] + bytes((sa.key[-1] ^ 1,)))
     return [esp64.encode(other, subspace, sn, inner)]
 
 
 def other_iv(sa, subspace, sn, inner, iv="0123456789abcdef"):
-    """accepted: a receiver uses the IV it receives, N or not"""
-    return [esp64.encode(sa, subspace, sn, inner, iv=bytes.fromhex(iv))]
+    """accepted: a receiver uses the IV it receives, N or not (implicit: ICV fails)"""
+    iv = (2 * bytes.fromhex(iv))[: sa.suite.iv_len]
+    return [esp64.encode(sa, subspace, sn, inner, iv=iv)]
 
 
-def sealed(sa, subspace, sn, plain):
-    """One outer packet around any plaintext, with a good ICV."""
-    return [esp64.wrap(sa, esp64.seal(sa, subspace, sn, plain))]
+def needs_next_header(sa):
+    """Trailer omit has none, nor a Pad Length."""
+    if sa.trailer == "omit":
+        raise ValueError("a case for trailers that there are")
 
 
 def next_header(sa, subspace, sn, inner, value=6):
-    """good ICV, then a Next Header that tunnel mode does not have"""
-    return sealed(sa, subspace, sn, esp64.plaintext(inner, value))
+    """good ICV, then a Next Header that tunnel mode does not have; others may"""
+    needs_next_header(sa)
+    head, _, payload = esp64.enter(sa, inner)
+    return [esp64.enclose(sa, subspace, sn, esp64.plaintext(sa, payload, value), head)]
+
+
+def next_header_all(sa, subspace, sn, inner):
+    """one packet for every Next Header, with SN to SN + 255"""
+    needs_next_header(sa)
+    packets = []
+    for value in range(256):
+        packets += next_header(sa, subspace, sn + value, inner, value)
+    return packets
 
 
 def dummy(sa, subspace, sn, inner):
     """Next Header 59 around what is no IP packet: dropped, counted as dummy"""
-    return next_header(sa, subspace, sn, bytes(len(inner)), esp64.PROTO_NONE)
+    needs_next_header(sa)
+    plain = esp64.plaintext(sa, bytes(len(inner)), esp64.PROTO_NONE)
+    return [esp64.enclose(sa, subspace, sn, plain)]
 
 
 def pad_length(sa, subspace, sn, inner, value=255):
     """good ICV; Pad Length as given, by default beyond a packet below 254 octets"""
-    plain = esp64.plaintext(inner, esp64.ADDRESS_PROTO[inner[0] >> 4])
-    return sealed(sa, subspace, sn, plain[:-2] + bytes((value, plain[-1])))
+    needs_next_header(sa)
+    head, proto, payload = esp64.enter(sa, inner)
+    plain = bytearray(esp64.plaintext(sa, payload, proto))
+    plain[-2 if sa.trailer == "end" else 3] = value
+    plain = bytes(plain)
+    return [esp64.enclose(sa, subspace, sn, plain, head)]
 
 
 def padding(sa, subspace, sn, inner):
-    """good ICV; the padding is not 1, 2, 3, ... (a receiver need not look)"""
-    plain = esp64.plaintext(inner, esp64.ADDRESS_PROTO[inner[0] >> 4], 4)
-    return sealed(sa, subspace, sn, plain[:-3] + b"\xff" + plain[-2:])
+    """good ICV; the padding is not as it should be (a receiver need not look)"""
+    head, proto, payload = esp64.enter(sa, inner)
+    plain = bytearray(esp64.plaintext(sa, payload, proto, sa.align))
+    plain[-3 if sa.trailer == "end" else -1] = 0xFF
+    return [esp64.enclose(sa, subspace, sn, bytes(plain), head)]
 
 
 def short_plain(sa, subspace, sn, inner, length=0):
     """good ICV around only the last length octets of the plaintext"""
-    plain = esp64.plaintext(inner, esp64.ADDRESS_PROTO[inner[0] >> 4])
-    return sealed(sa, subspace, sn, plain[len(plain) - length :])
+    head, proto, payload = esp64.enter(sa, inner)
+    plain = esp64.plaintext(sa, payload, proto)
+    return [esp64.enclose(sa, subspace, sn, plain[len(plain) - length :], head)]
+
+
+def tunneled(sa, subspace, sn, inner, proto):
+    """One outer packet around what may not be an inner packet."""
+    if sa.mode != "tunnel":
+        raise ValueError("a case for tunnel mode")
+    return [esp64.enclose(sa, subspace, sn, esp64.plaintext(sa, inner, proto))]
 
 
 def short_inner(sa, subspace, sn, inner, length=1):
     """good ICV, right trailer, inner packet cut to length octets (0 too)"""
     proto = esp64.ADDRESS_PROTO[inner[0] >> 4]
-    return sealed(sa, subspace, sn, esp64.plaintext(inner[:length], proto))
+    return tunneled(sa, subspace, sn, inner[:length], proto)
 
 
 def inner_version(sa, subspace, sn, inner, value=5):
     """good ICV; Next Header says the right family, the inner header another"""
     proto = esp64.ADDRESS_PROTO[inner[0] >> 4]
     inner = bytes((value << 4 | inner[0] & 15,)) + inner[1:]
-    return sealed(sa, subspace, sn, esp64.plaintext(inner, proto))
+    return tunneled(sa, subspace, sn, inner, proto)
 
 
 def swapped_family(sa, subspace, sn, inner):
     """good ICV; Next Header 41 around IPv4, or 4 around IPv6"""
     other = esp64.PROTO_IPIP if inner[0] >> 4 == 6 else esp64.PROTO_IPV6
-    return sealed(sa, subspace, sn, esp64.plaintext(inner, other))
+    return tunneled(sa, subspace, sn, inner, other)
 
 
 def tfc(sa, subspace, sn, inner, length=32):
     """accepted: octets behind the inner packet (RFC 4303 2.7) are cut off"""
     proto = esp64.ADDRESS_PROTO[inner[0] >> 4]
-    return sealed(sa, subspace, sn, esp64.plaintext(inner + bytes(length), proto))
+    return tunneled(sa, subspace, sn, inner + bytes(length), proto)
 
 
 CASES = {
     f.__name__.replace("_", "-"): f
     for f in (valid, replay, flip, flip_all, truncate, truncate_all, wrong_key,
-              wrong_salt, other_iv, next_header, dummy, pad_length, padding,
-              short_plain, short_inner, inner_version, swapped_family, tfc)
-}
+              wrong_salt, other_iv, next_header, next_header_all, dummy, pad_length,
+              padding, short_plain, short_inner, inner_version, swapped_family, tfc)
+} | beet_cases.CASES
 
 
 def case_options(case):
@@ -300,7 +330,7 @@ def arguments():
     texts = []
     for name, case in CASES.items():
         options = " ".join(f"{k}={v}" for k, v in case_options(case).items())
-        texts.append(f"  {name:<14} {options:<22} {case.__doc__}")
+        texts.append(f"  {name:<20} {options:<24} {case.__doc__}")
     p = argparse.ArgumentParser(
         description=__doc__ + "\n".join(texts),
         formatter_class=argparse.RawDescriptionHelpFormatter,

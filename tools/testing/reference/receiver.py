@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a receiver of esp64 has to do with a packet, told from the rules alone.
+"""What a receiver has to do with a packet, told from the rules alone.
 
 Documentation/wire-formats.rst, Documentation/counters.rst and RFC 4303 section
 3.4, with a set of all numbers seen instead of a bitmap. Unlike esp64.decode()
@@ -13,10 +13,12 @@ import esp64
 
 
 class Verdict(NamedTuple):
-    """The counter that moves, and what is left of the packet if accepted."""
+    """The counter that moves; if accepted, what RX octets count (all between IV and
+    padding), and the inner packet as it is delivered, if the head was given."""
 
     counter: str
     payload: bytes | None = None
+    inner: bytes | None = None
 
 
 @dataclass
@@ -54,43 +56,68 @@ class Receiver:
         self.window = window
         self.subspaces = {}
 
-    def judge(self, esp):
-        """The verdict on an ESP packet, from its first octet to its last."""
+    def judge(self, esp, head=None):
+        """The verdict on an ESP packet, from its first octet to its last. head is what
+        stood before it, without UDP."""
         if len(esp) < 4:
             return Verdict("no-spi")
         if int.from_bytes(esp[:4], "big") != self.sa.spi:
             return Verdict("no-sa")
-        sealed = len(esp) - esp64.HEADER_LEN - esp64.IV_LEN - self.sa.icv
-        if sealed < 4 or sealed % 4:
+        sealed = len(esp) - self.sa.header_len - self.sa.iv_len - self.sa.icv
+        if sealed < self.sa.align or sealed % self.sa.align:
             return Verdict("rx-truncated")
 
-        n = int.from_bytes(esp[4:12], "big")
-        number, sn = n >> esp64.SN_BITS, n & esp64.SN_MAX
+        top = self.subspaces[0].highest if 0 in self.subspaces else 0
+        number, sn = esp64.read_number(self.sa, esp, top, self.window)
         if number >= self.sa.subspaces:
             return Verdict("rx-subspace")
+        subspace = self.subspaces.get(number, Subspace())
+        if sn is None:
+            subspace.too_old += 1
+            return Verdict("rx-too-old")
         if sn == 0:
             return Verdict("rx-zero")
-        subspace = self.subspaces.get(number, Subspace())
         unwanted = subspace.verdict(sn, self.window)
         if unwanted:
             return Verdict(unwanted)
         try:
-            plain = esp64.unseal(self.sa, esp)[3]
+            plain = esp64.unseal(self.sa, esp, top, self.window)[3]
         except esp64.BadIcv:
             return Verdict("rx-icv")
         # Nothing has been remembered up to here
         self.subspaces[number] = subspace
         subspace.accept(sn)
 
-        pad, next_header = plain[-2:]
-        if pad + 2 > len(plain):
+        try:
+            next_header, payload, _ = esp64.find(self.sa, plain)
+        except (esp64.BadPadLength, esp64.BadInfoWord):
             return Verdict("rx-trailer")
-        payload = plain[: len(plain) - 2 - pad]
+        except esp64.BadNextHeader:
+            return Verdict("rx-next-header")
         if next_header == esp64.PROTO_NONE:
             return Verdict("rx-dummy")
-        if next_header not in esp64.ADDRESS_PROTO.values():
-            return Verdict("rx-next-header")
-        version, head = (4, 20) if next_header == esp64.PROTO_IPIP else (6, 40)
-        if len(payload) < head or payload[0] >> 4 != version:
-            return Verdict("rx-inner")
-        return Verdict("rx-packets", payload)
+        refusal = self.refusal(next_header, payload)
+        if refusal:
+            return Verdict(refusal)
+        inner = None
+        if head is not None:
+            inner = esp64.leave(self.sa, head, next_header, payload)
+        return Verdict("rx-packets", payload, inner)
+
+    def refusal(self, next_header, payload):
+        """The counter for what does not go with the SA's mode, or None."""
+        if self.sa.mode == "tunnel":
+            if next_header not in esp64.ADDRESS_PROTO.values():
+                return "rx-next-header"
+            version, size = (4, 20) if next_header == esp64.PROTO_IPIP else (6, 40)
+            if len(payload) < size or payload[0] >> 4 != version:
+                return "rx-inner"
+        elif (self.sa.mode == "beet" and self.sa.inner_version == 4
+              and next_header == esp64.PROTO_BEETPH):
+            try:
+                esp64.parse_pseudo_header(payload, self.sa.beet_frag)
+            except esp64.BadFragment:
+                return "rx-fragment"
+            except esp64.BadPseudoHeader:
+                return "rx-pseudo-header"
+        return None
