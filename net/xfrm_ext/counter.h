@@ -10,7 +10,8 @@
 
 /**
  * struct xe_counter - the sequence number counter of one transmit subspace
- * @last: the last number given out; runs past XE_SN_MAX when exhausted
+ * @last: the last number given out; runs past @max when exhausted
+ * @max: the last number that may be, XE_SN_MAX at most; never changes
  * @warned: somebody has been told that the end is near
  *
  * Alone on its cache line: CPUs that send in different subspaces share no
@@ -18,19 +19,20 @@
  */
 struct xe_counter {
 	atomic64_t last;
+	u64 max;
 	u32 warned;
 } ____cacheline_aligned_in_smp;
 
 /**
  * xe_counter_next - take the next sequence number
  * @c: counter
- * @sn: where the number goes, 1 .. XE_SN_MAX
+ * @sn: where the number goes, 1 .. xe_counter::max
  * @first: set if this call is the first that found the counter exhausted
  *
  * The IV is made of this number (and the Subspace ID), so it must never come
  * twice. That holds by itself: one atomic step gives each caller a number of
  * its own, on any CPU, in any context, migrated or not; and a 64-bit counter
- * that passes 2^48-1 is far from wrapping when it starts to refuse.
+ * that passes 2^48-1, or less, is far from wrapping when it starts to refuse.
  *
  * Context: any.
  * Return: true, or false when the subspace has sent its last number.
@@ -39,26 +41,26 @@ static inline bool xe_counter_next(struct xe_counter *c, u64 *sn, bool *first)
 {
 	u64 n = atomic64_inc_return(&c->last);
 
-	*first = n == XE_SN_MAX + 1;
+	*first = n == c->max + 1;
 	*sn = n;
-	return likely(n <= XE_SN_MAX);
+	return likely(n <= c->max);
 }
 
 /**
  * xe_counter_last - the last number given out
  * @c: counter
  *
- * Return: 0 .. XE_SN_MAX.
+ * Return: 0 .. xe_counter::max.
  */
 static inline u64 xe_counter_last(const struct xe_counter *c)
 {
-	return min_t(u64, atomic64_read(&c->last), XE_SN_MAX);
+	return min_t(u64, atomic64_read(&c->last), c->max);
 }
 
 /**
  * xe_counter_forward - skip numbers
  * @c: counter
- * @last: what shall be the last number given out, at most XE_SN_MAX
+ * @last: what shall be the last number given out, at most xe_counter::max
  *
  * Never backward, whatever else happens to the counter at that moment.
  *

@@ -1,27 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The cipher: the bare AEAD with a nonce and AAD of our own making, because
- * the rfc4106 wrapper takes the AAD of RFC 4303 headers only.
+ * The cipher of an SA, and a packet in its hands. The bare AEAD with a nonce and
+ * AAD of our own making, because the kernel's wrappers for ESP take the header
+ * of RFC 4303 only; which algorithms there are is in suites.c.
  */
 #include <crypto/aead.h>
+#include <linux/random.h>
 #include <linux/scatterlist.h>
 
 #include "xfrm_ext.h"
 
-/* Names as NEWSA has them, each followed by the bare algorithm's */
-static const struct {
-	const char *name;
-	const char *bare;
-} xe_aeads[] = {
-	{ "rfc4106(gcm(aes))", "gcm(aes)" },
-};
-
-/* What capabilities lists */
-const char * const xe_algorithms[] = { "rfc4106(gcm(aes))", NULL };
-
 /**
  * xe_crypto_init - make and key the transform of an SA
- * @sa: SA; x set, its keys still there
+ * @sa: SA; x, params and format set, its keys still there
  * @extack: for the reason of a refusal
  *
  * Context: process, may sleep.
@@ -29,59 +20,41 @@ const char * const xe_algorithms[] = { "rfc4106(gcm(aes))", NULL };
  */
 int xe_crypto_init(struct xe_sa *sa, struct netlink_ext_ack *extack)
 {
-	const struct xfrm_algo_aead *alg = sa->x->aead;
-	unsigned int key_len;
-	int i, err;
+	char name[CRYPTO_MAX_ALG_NAME];
+	struct xe_cipher *c = &sa->cipher;
+	struct xe_key key = {};
+	int err;
 
-	if (!alg) {
-		xe_extack(extack,
-			  "algorithm is not an AEAD; supported: rfc4106(gcm(aes))");
-		return -EINVAL;
-	}
-	for (i = 0; i < ARRAY_SIZE(xe_aeads); i++)
-		if (!strcmp(alg->alg_name, xe_aeads[i].name))
-			break;
-	if (i == ARRAY_SIZE(xe_aeads)) {
-		xe_extack(extack,
-			  "aead %s not supported; supported: rfc4106(gcm(aes))",
-			  alg->alg_name);
-		return -EINVAL;
-	}
-
-	/* RFC 4106 section 8.1: the key, then four octets of salt */
-	if (alg->alg_key_len != 160 && alg->alg_key_len != 224 &&
-	    alg->alg_key_len != 288) {
-		xe_extack(extack,
-			  "aead key of %u bits; with the 32 bits of salt it must have 160, 224 or 288",
-			  alg->alg_key_len);
-		return -EINVAL;
-	}
-	if (alg->alg_icv_len != 64 && alg->alg_icv_len != 96 &&
-	    alg->alg_icv_len != 128) {
-		xe_extack(extack, "icv of %u bits; must be 64, 96 or 128",
-			  alg->alg_icv_len);
-		return -EINVAL;
-	}
-
-	sa->aead = crypto_alloc_aead(xe_aeads[i].bare, 0, 0);
-	if (IS_ERR(sa->aead)) {
-		err = PTR_ERR(sa->aead);
-		sa->aead = NULL;
-		xe_extack(extack, "kernel has no %s: %d", xe_aeads[i].bare,
-			  err);
+	err = xe_suite_get(sa, name, &key, extack);
+	if (err)
 		return err;
+	c->aead = crypto_alloc_aead(name, 0, 0);
+	if (IS_ERR(c->aead)) {
+		err = PTR_ERR(c->aead);
+		c->aead = NULL;
+		xe_extack(extack, "kernel has no %s: %d", name, err);
+		goto err;
 	}
-	sa->icv_len = alg->alg_icv_len / 8;
-	key_len = alg->alg_key_len / 8 - XE_SALT_LEN;
-	memcpy(sa->salt, alg->alg_key + key_len, XE_SALT_LEN);
-	err = crypto_aead_setkey(sa->aead, alg->alg_key, key_len);
+	err = crypto_aead_setkey(c->aead, key.octets, key.len);
 	if (!err)
-		err = crypto_aead_setauthsize(sa->aead, sa->icv_len);
+		err = crypto_aead_setauthsize(c->aead, c->icv_len);
 	if (err) {
-		xe_extack(extack, "%s refuses the key: %d", xe_aeads[i].bare,
-			  err);
-		xe_crypto_exit(sa);
+		xe_extack(extack, "%s refuses the key: %d", name, err);
+		goto err;
 	}
+	c->align = ALIGN(crypto_aead_blocksize(c->aead), 4);
+	c->may_wait = crypto_aead_alg(c->aead)->base.cra_flags &
+		      CRYPTO_ALG_ASYNC;
+	c->req_at = ALIGN(sizeof(struct xe_op), crypto_tfm_ctx_alignment());
+	c->sg_at = ALIGN(c->req_at + sizeof(struct aead_request) +
+			 crypto_aead_reqsize(c->aead),
+			 __alignof__(struct scatterlist));
+	xe_suite_forget(&key);
+	return 0;
+
+err:
+	xe_suite_forget(&key);
+	xe_crypto_exit(sa);
 	return err;
 }
 
@@ -93,58 +66,211 @@ int xe_crypto_init(struct xe_sa *sa, struct netlink_ext_ack *extack)
  */
 void xe_crypto_exit(struct xe_sa *sa)
 {
-	crypto_free_aead(sa->aead);
-	sa->aead = NULL;
-	memzero_explicit(sa->salt, sizeof(sa->salt));
+	if (sa->cipher.aead)
+		crypto_free_aead(sa->cipher.aead);
+	memzero_explicit(&sa->cipher, sizeof(sa->cipher));
+}
+
+/**
+ * xe_iv_build - write the IV of a packet that is sent
+ * @sa: SA
+ * @iv: as many octets as the SA has of IV
+ * @seq: number of the packet, that no other has
+ *
+ * Context: any.
+ */
+void xe_iv_build(const struct xe_sa *sa, u8 *iv, struct xe_seq seq)
+{
+	if (!sa->cipher.iv_len)
+		return;
+	if (sa->cipher.iv_random)
+		get_random_bytes(iv, sa->cipher.iv_len);
+	else
+		put_unaligned_be64(xe_number(seq), iv);
+}
+
+/*
+ * A CPU's op is used again for the next packet; only a cipher that finishes
+ * later takes one away, and gives it to the CPU where it does.
+ */
+static DEFINE_PER_CPU(struct xe_op *, xe_op_spare);
+
+/* With room for what ciphers want and a packet in some pieces: not the next size up */
+#define XE_OP_SIZE	1024u
+#define XE_OP_SIZE_KEPT	4096u
+
+/*
+ * With PREEMPT_RT one task can come in between where another has BH off: there it
+ * is one step each
+ */
+static struct xe_op *xe_op_take(void)
+{
+	struct xe_op *op;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return this_cpu_xchg(xe_op_spare, NULL);
+	op = __this_cpu_read(xe_op_spare);
+	__this_cpu_write(xe_op_spare, NULL);
+	return op;
+}
+
+static struct xe_op *xe_op_keep(struct xe_op *op)
+{
+	struct xe_op *old;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return this_cpu_xchg(xe_op_spare, op);
+	old = __this_cpu_read(xe_op_spare);
+	__this_cpu_write(xe_op_spare, op);
+	return old;
+}
+
+static struct xe_op *xe_op_make(unsigned int size)
+{
+	struct xe_op *op;
+
+	size = max(size, XE_OP_SIZE);
+	op = kmalloc(size, GFP_ATOMIC | __GFP_NOWARN);
+	if (!op)
+		return NULL;
+	op->size = size;
+	sg_init_table(&op->whole, 1);
+	return op;
 }
 
 /**
  * xe_op_alloc - room for one packet's request
  * @sa: SA
- * @nfrags: buffers the packet is in, from skb_cow_data()
+ * @nfrags: buffers the packet is in, from xe_op_writable()
  * @done: what to call when the cipher finishes later; its data is the op
  * @skb: the packet
  *
- * Context: any.
+ * Context: BH off.
  * Return: the op, or NULL.
  */
 struct xe_op *xe_op_alloc(const struct xe_sa *sa, int nfrags,
 			  crypto_completion_t done, struct sk_buff *skb)
 {
-	size_t req = ALIGN(sizeof(struct xe_op), crypto_tfm_ctx_alignment());
-	size_t sg = ALIGN(req + sizeof(struct aead_request) +
-			  crypto_aead_reqsize(sa->aead),
-			  __alignof__(struct scatterlist));
-	struct xe_op *op;
+	const struct xe_cipher *c = &sa->cipher;
+	unsigned int size = c->sg_at +
+			    sizeof(struct scatterlist) * (nfrags + 1);
+	struct xe_op *op = xe_op_take();
 
-	op = kmalloc(sg + sizeof(struct scatterlist) * (nfrags + 1),
-		     GFP_ATOMIC | __GFP_NOWARN);
-	if (!op)
-		return NULL;
+	if (unlikely(!op || op->size < size)) {
+		kfree(op);
+		op = xe_op_make(size);
+		if (!op)
+			return NULL;
+	}
 	op->skb = skb;
 	op->sa = (struct xe_sa *)sa;
-	op->req = (void *)op + req;
-	op->sg = (void *)op + sg;
-	sg_init_table(op->sg, nfrags + 1);
-	aead_request_set_tfm(op->req, sa->aead);
+	op->covered_len = 0;
+	op->req = (void *)op + c->req_at;
+	op->sg = (void *)op + c->sg_at;
+	op->nfrags = nfrags;
+	aead_request_set_tfm(op->req, c->aead);
 	aead_request_set_callback(op->req, 0, done, op);
 	return op;
+}
+
+/* All AAD is whole words */
+static void xe_op_copy(u8 *to, const u8 *from, unsigned int len)
+{
+	unsigned int i;
+
+	for (i = 0; i < len; i += 4)
+		memcpy(to + i, from + i, 4);
+}
+
+/**
+ * xe_op_finish - the cipher is done with a packet
+ * @op: op whose request is finished
+ *
+ * Puts back what stood where the AAD had to stand. Context: any.
+ */
+void xe_op_finish(struct xe_op *op)
+{
+	xe_op_copy(op->covered, op->aad, op->covered_len);
 }
 
 /**
  * xe_op_free - give the room back
  * @op: op whose request is finished, or was never started
+ *
+ * Context: BH off.
  */
 void xe_op_free(struct xe_op *op)
 {
-	kfree(op);
+	/* The salt is in it */
+	memzero_explicit(op->nonce, sizeof(op->nonce));
+	if (likely(op->size <= XE_OP_SIZE_KEPT))
+		op = xe_op_keep(op);
+	if (unlikely(op))
+		kfree(op);
+}
+
+/**
+ * xe_op_exit - let go of all that CPUs have kept
+ *
+ * Context: module unload; no packet is with us any more.
+ */
+void xe_op_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kfree(per_cpu(xe_op_spare, cpu));
+}
+
+/*
+ * What authenticates the header, and the nonce; an IV that is not sent is the
+ * number (RFC 8750 section 4). Return the octets of AAD.
+ */
+static unsigned int xe_op_header(struct xe_op *op, const u8 *iv)
+{
+	const struct xe_sa *sa = op->sa;
+	const struct xe_cipher *c = &sa->cipher;
+	unsigned int len = sa->format->aad_len;
+	__be64 number;
+
+	sa->format->aad(op->aad, sa->id.spi, op->seq);
+	if (c->iv_in_aad) {
+		xe_op_copy(op->aad + len, iv, c->iv_len);
+		len += c->iv_len;
+	}
+	if (c->iv_len || c->iv_none) {
+		xe_nonce(op->nonce, &c->salt, iv, c->iv_len);
+	} else {
+		number = cpu_to_be64(xe_number(op->seq));
+		xe_nonce(op->nonce, &c->salt, (const u8 *)&number,
+			 sizeof(number));
+	}
+	return len;
+}
+
+/*
+ * The AAD goes right before the text, so that all is one piece; what stands
+ * there, of ESP and perhaps of the outer header, is kept until the cipher is
+ * done.
+ */
+static void xe_op_cover(struct xe_op *op, u8 *at, unsigned int len)
+{
+	unsigned int i;
+	u8 word[4];
+
+	for (i = 0; i < len; i += 4) {
+		memcpy(word, at + i, 4);
+		memcpy(at + i, op->aad + i, 4);
+		memcpy(op->aad + i, word, 4);
+	}
+	op->covered = at;
+	op->covered_len = len;
 }
 
 /**
  * xe_op_run - encrypt or decrypt a packet in place
- * @op: op
- * @at: offset of the ESP header from the skb's data
- * @iv: the packet's IV
+ * @op: op; its number is the whole of it
+ * @at: offset of the ESP header from the skb's data; header and IV are linear
  * @encrypt: or decrypt
  *
  * The skb ends with the ICV (or the room for it) and must be writable.
@@ -153,29 +279,46 @@ void xe_op_free(struct xe_op *op)
  * Return: 0, -EINPROGRESS (done will be called, @op is not the caller's any
  *         more), -EBADMSG (wrong ICV) or another errno.
  */
-int xe_op_run(struct xe_op *op, unsigned int at, const u8 *iv, bool encrypt)
+int xe_op_run(struct xe_op *op, unsigned int at, bool encrypt)
 {
 	const struct xe_sa *sa = op->sa;
-	unsigned int hdr_len = sa->format->hdr_len;
+	const struct xe_cipher *c = &sa->cipher;
+	struct scatterlist *sg = &op->whole;
 	struct sk_buff *skb = op->skb;
-	unsigned int len;
+	unsigned int aad_len, len;
+	u8 *text;
 	int err;
 
-	xe_nonce(op->nonce, sa->salt, iv);
-	memcpy(op->aad, skb->data + at, hdr_len);
-	sg_set_buf(op->sg, op->aad, hdr_len);
-	at += hdr_len + XE_IV_LEN;
+	at += sa->format->hdr_len;
+	aad_len = xe_op_header(op, skb->data + at);
+	at += c->iv_len;
 	len = skb->len - at;
-	err = skb_to_sgvec(skb, op->sg + 1, at, len);
-	if (unlikely(err < 0))
-		return err;
+	text = skb->data + at;
+	if (likely(!skb_is_nonlinear(skb) && text - aad_len >= skb->head)) {
+		xe_op_cover(op, text - aad_len, aad_len);
+		sg_set_buf(sg, text - aad_len, aad_len + len);
+	} else {
+		sg = op->sg;
+		sg_init_table(sg, op->nfrags + 1);
+		sg_set_buf(sg, op->aad, aad_len);
+		err = skb_to_sgvec(skb, sg + 1, at, len);
+		if (unlikely(err < 0))
+			return err;
+	}
 
-	if (encrypt)
-		len -= sa->icv_len;
-	aead_request_set_ad(op->req, hdr_len);
-	aead_request_set_crypt(op->req, op->sg, op->sg, len, op->nonce);
+	len -= c->icv_len;
+	if (c->mac_only) {
+		aad_len += len;
+		len = 0;
+	}
+	if (!encrypt)
+		len += c->icv_len;
+	aead_request_set_ad(op->req, aad_len);
+	aead_request_set_crypt(op->req, sg, sg, len, op->nonce);
 	err = encrypt ? crypto_aead_encrypt(op->req) :
 			crypto_aead_decrypt(op->req);
+	if (likely(err != -EINPROGRESS))
+		xe_op_finish(op);
 	/* Without a backlog, busy is a refusal: it must not look like a start */
 	return err == -EBUSY ? -ENOSPC : err;
 }

@@ -6,14 +6,14 @@
 
 #include "window.h"
 
-#define XE_IV_LEN	8
-#define XE_SALT_LEN	4
-#define XE_NONCE_LEN	(XE_SALT_LEN + XE_IV_LEN)
 #define XE_HDR_MAX	12
+#define XE_AAD_MAX	12
+#define XE_IV_MAX	16
+#define XE_NONCE_LEN	16
 
 /**
  * struct xe_seq - what names a packet within its SA
- * @subspace: Subspace ID, 0 .. 65535
+ * @subspace: Subspace ID, 0 .. 65535; 0 in formats that have none
  * @sn: sequence number in that subspace
  */
 struct xe_seq {
@@ -23,26 +23,57 @@ struct xe_seq {
 
 /**
  * struct xe_format - a layout on the wire
- * @hdr_len: octets before the IV; all of them are authenticated (AAD)
+ * @hdr_len: octets before the IV
+ * @aad_len: octets that authenticate the header, XE_AAD_MAX at most
+ * @sn_max: the last sequence number that is sent or accepted, XE_SN_MAX at most
+ * @high_half: only the lower 32 bits of a number are sent: see xe_esn_number()
  * @build: write the header; @hdr has hdr_len octets; @spi in network order
- * @parse: read the numbers of a received header, not authenticated yet
- * @iv: write the eight octets of the IV that the sender uses for @seq; no two
- *      @seq of one SA may give the same
+ * @parse: read what stands in a received header, not authenticated yet
+ * @aad: write what authenticates the header of a packet with that number, the
+ *       whole number; @aad has aad_len octets
  *
  * Plain values in and out: KUnit and fuzzers need no network.
  */
 struct xe_format {
 	unsigned int hdr_len;
+	unsigned int aad_len;
+	u64 sn_max;
+	bool high_half;
 	void (*build)(u8 *hdr, __be32 spi, struct xe_seq seq);
 	struct xe_seq (*parse)(const u8 *hdr);
-	void (*iv)(u8 *iv, struct xe_seq seq);
+	void (*aad)(u8 *aad, __be32 spi, struct xe_seq seq);
+};
+
+/**
+ * struct xe_salt - the part of a nonce that is not on the wire
+ * @at: where in the nonce it stands; before it, CCM's octet of flags
+ * @len: octets
+ * @octets: the last of the SA's key material
+ */
+struct xe_salt {
+	u8 at;
+	u8 len;
+	u8 octets[4];
 };
 
 extern const struct xe_format xe_format_esp64;
+extern const struct xe_format xe_format_esp;
+extern const struct xe_format xe_format_esn;
+
+/**
+ * xe_number - N, the 64 bits that no two packets of an SA share
+ * @seq: number of a packet
+ *
+ * IVs and nonces are made of it.
+ */
+static inline u64 xe_number(struct xe_seq seq)
+{
+	return (u64)seq.subspace << 48 | seq.sn;
+}
 
 /* format.c APIs: any context */
-void xe_nonce(u8 *nonce, const u8 *salt, const u8 *iv);
-unsigned int xe_trailer_len(unsigned int payload_len);
-void xe_trailer_build(u8 *trailer, unsigned int len, u8 next_header);
+bool xe_esn_number(u64 top, u32 window, u64 *sn);
+void xe_nonce(u8 *nonce, const struct xe_salt *salt, const u8 *iv,
+	      unsigned int len);
 
 #endif /* XFRM_EXT_FORMAT_H */

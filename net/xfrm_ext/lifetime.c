@@ -11,17 +11,21 @@
  * used and looks, so that limits are kept to the packet, but for one packet
  * on each other CPU that was past the question already.
  *
- * So xfrm_state::curlft lags by at most XE_CREDIT_PACKETS packets and
- * XE_CREDIT_BYTES octets per CPU; asking the module for the SA folds all. The
- * kernel, when it looks at a limit for a packet on its own path, sees the
- * lagging figures.
+ * So xfrm_state::curlft lags by at most a credit per CPU; asking the module for
+ * the SA folds all. The kernel, when it looks at a limit for a packet on its own
+ * path, sees the lagging figures. An SA without such limits has only that lag to
+ * keep small: a CPU that has used its credit up within a second gets twice as
+ * much, so that a fast one takes the lock once in XE_CREDIT_MAX packets and the
+ * lag of a slow one stays what it is.
  */
 #include <linux/jiffies.h>
 
 #include "xfrm_ext.h"
 
 #define XE_CREDIT_PACKETS	64u
-#define XE_CREDIT_BYTES		(128u * 1024)
+#define XE_CREDIT_MAX		4096u
+#define XE_CREDIT_OCTETS	2048u	/* for each packet of a credit */
+#define XE_CREDIT_BYTES		(XE_CREDIT_PACKETS * XE_CREDIT_OCTETS)
 
 static void xe_lifetime_fold_cpu(struct xfrm_state *x, struct xe_cpu *c)
 {
@@ -76,60 +80,85 @@ static bool xe_lifetime_credit(const struct xfrm_state *x)
 				XE_CREDIT_BYTES));
 }
 
-static bool xe_lifetime_use_slow(struct xe_sa *sa, struct xe_cpu *c,
-				 unsigned int len)
+static bool xe_lifetime_unlimited(const struct xfrm_lifetime_cfg *lft)
+{
+	return lft->soft_packet_limit == XFRM_INF &&
+	       lft->hard_packet_limit == XFRM_INF &&
+	       lft->soft_byte_limit == XFRM_INF &&
+	       lft->hard_byte_limit == XFRM_INF;
+}
+
+static void xe_lifetime_grant(const struct xfrm_state *x, struct xe_cpu *c)
+{
+	bool soon = c->granted && time_before_eq(jiffies, c->stamp + HZ);
+
+	c->granted = soon && xe_lifetime_unlimited(&x->lft) ?
+		     min(2 * c->granted, XE_CREDIT_MAX) : XE_CREDIT_PACKETS;
+	c->credit_packets = c->granted;
+	c->credit_bytes = c->granted * XE_CREDIT_OCTETS;
+	WRITE_ONCE(c->stamp, jiffies);
+}
+
+/**
+ * xe_lifetime_use_slow - account a packet that has no credit
+ * @sa: SA
+ * @c: this CPU's part
+ * @len: octets
+ *
+ * Context: BH off.
+ * Return: false if a hard limit is reached: drop the packet.
+ */
+bool xe_lifetime_use_slow(struct xe_sa *sa, struct xe_cpu *c, unsigned int len)
 {
 	struct xfrm_state *x = sa->x;
-	bool ok;
+	bool ok, exact;
 
 	c->credit_packets = 0;
 	c->credit_bytes = 0;
 
 	spin_lock(&x->lock);
 	xe_lifetime_fold_cpu(x, c);
-	WRITE_ONCE(sa->exact, !xe_lifetime_credit(x));
-	if (sa->exact)
+	exact = !xe_lifetime_credit(x);
+	/* All CPUs read it all the time */
+	if (exact != sa->exact)
+		WRITE_ONCE(sa->exact, exact);
+	if (exact)
 		xe_lifetime_fold_all(sa);
 	ok = x->km.state == XFRM_STATE_VALID && !xfrm_state_check_expire(x);
 	if (ok) {
 		x->curlft.packets++;
 		x->curlft.bytes += len;
 		WRITE_ONCE(x->lastused, ktime_get_real_seconds());
-		if (!sa->exact) {
-			c->credit_packets = XE_CREDIT_PACKETS;
-			c->credit_bytes = XE_CREDIT_BYTES;
-			WRITE_ONCE(c->stamp, jiffies);
-		}
+		if (!exact)
+			xe_lifetime_grant(x, c);
 	}
 	spin_unlock(&x->lock);
 	return ok;
 }
 
 /**
- * xe_lifetime_use - account a packet, if the SA may still carry it
+ * xe_lifetime_changed - an SA has other limits than before
  * @sa: SA
- * @len: octets, as the kernel counts them: the inner packet's length
  *
- * Sends the kernel's soft EXPIRE when a soft limit is reached; starts the
- * kernel's hard expiry when a hard limit is.
+ * Each CPU's next packet asks for another credit. The kernel has looked at the
+ * new limits, but did not know of all that was used.
  *
- * Context: BH off; takes xfrm_state::lock now and then.
- * Return: false if a hard limit is reached: drop the packet.
+ * Context: any; takes xfrm_state::lock.
  */
-bool xe_lifetime_use(struct xe_sa *sa, unsigned int len)
+void xe_lifetime_changed(struct xe_sa *sa)
 {
-	struct xe_cpu *c = this_cpu_ptr(sa->cpu);
+	struct xfrm_state *x = sa->x;
+	int cpu;
 
-	if (unlikely(!c->credit_packets || c->credit_bytes < len ||
-		     READ_ONCE(sa->exact) ||
-		     time_after(jiffies, c->stamp + HZ)))
-		return xe_lifetime_use_slow(sa, c, len);
-
-	c->credit_packets--;
-	c->credit_bytes -= len;
-	WRITE_ONCE(c->bytes, c->bytes + len);
-	WRITE_ONCE(c->packets, c->packets + 1);
-	return true;
+	spin_lock_bh(&x->lock);
+	xe_lifetime_fold_all(sa);
+	/* Of each CPU: one that asks says nothing about what others have left */
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(per_cpu_ptr(sa->cpu, cpu)->stamp, jiffies - HZ - 1);
+	/* Asked of an SA not in use, it would take this for its first packet */
+	if (x->km.state == XFRM_STATE_VALID && x->curlft.use_time)
+		xfrm_state_check_expire(x);
+	spin_unlock_bh(&x->lock);
 }
 
 /**

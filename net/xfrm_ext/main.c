@@ -9,10 +9,17 @@
  *	gate.c		every ESP state is initialised through here
  *	sa.c		extended SAs: claim, publish, destroy, look up
  *	subspace.c	where an SA keeps its counters and windows
- *	output.c	packets out; tunnel.c: outer headers; select.h: which subspace
+ *	output.c	packets out; select.h: which subspace
+ *	dummy.c		packets of nothing
  *	input.c		packets in
- *	crypto.c	the cipher
+ *	mode.c		what the payload is, and what stands before ESP: tunnel.c,
+ *			transport.c, beet.c; outer.c: what they share
+ *	beet_ph.c	BEET's pseudo header
+ *	udp.c		UDP encapsulation
+ *	crypto.c	the cipher; suites.c: which there are
  *	format.c	layouts on the wire; counter.h: sequence numbers out
+ *	trailer.c	where Pad Length and Next Header stand
+ *	mtu.c		how long the kernel takes packets to be
  *	window.c	sequence numbers in
  *	lifetime.c	limits in packets, octets, time
  *	stats.c		why packets are dropped; trace.h
@@ -50,7 +57,7 @@ struct xe_net *xe_net_get(struct xe_net *xn)
 void xe_net_put(struct xe_net *xn)
 {
 	if (refcount_dec_and_test(&xn->refs))
-		kfree(xn);
+		kfree_rcu(xn, rcu);
 }
 
 static int __net_init xe_net_init(struct net *net)
@@ -79,6 +86,8 @@ static void __net_exit xe_net_exit(struct net *net)
 		xe_hooks_unregister(net);
 	mutex_unlock(&xn->lock);
 	xe_announce_exit_net(xn);
+	/* xfrm ends after us and may have something to tell until then */
+	WRITE_ONCE(*(struct xe_net **)net_generic(net, xe_net_id), NULL);
 	xe_net_put(xn);
 }
 
@@ -129,6 +138,7 @@ static void __exit xe_exit(void)
 	xe_netlink_exit();
 	xe_input_exit();
 	xe_sa_exit();
+	xe_op_exit();
 	unregister_pernet_subsys(&xe_net_ops);
 }
 

@@ -44,6 +44,16 @@ static const struct nla_policy xe_policy_id[] = {
 	[XFRM_EXT_A_MARK_MASK]	= { .type = NLA_U32 },
 };
 
+static const struct nla_policy xe_policy_dummy[] = {
+	[XFRM_EXT_A_FAMILY]	= { .type = NLA_U16 },
+	[XFRM_EXT_A_DADDR]	= { .type = NLA_BINARY, .len = 16 },
+	[XFRM_EXT_A_SPI]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_MARK]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_MARK_MASK]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_DUMMY_LEN]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_DUMMY_SUBSPACE] = { .type = NLA_U32 },
+};
+
 static int xe_parse_id(struct genl_info *info, struct xe_id *id)
 {
 	struct nlattr **attrs = info->attrs;
@@ -341,6 +351,7 @@ static int xe_nl_dump(struct sk_buff *skb, struct netlink_callback *cb)
 static int xe_nl_caps(struct sk_buff *skb, struct genl_info *info)
 {
 	struct sk_buff *msg;
+	const char *name;
 	void *hdr;
 	int i;
 
@@ -350,24 +361,31 @@ static int xe_nl_caps(struct sk_buff *skb, struct genl_info *info)
 	hdr = genlmsg_put_reply(msg, info, &xe_family, 0, XFRM_EXT_CMD_CAPS);
 	if (!hdr ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_FORMATS,
-			BIT(XFRM_EXT_FORMAT_ESP64)) ||
+			BIT(XFRM_EXT_FORMAT_ESP64) |
+			BIT(XFRM_EXT_FORMAT_ESP)) ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_TRAILERS,
-			BIT(XFRM_EXT_TRAILER_END)) ||
-	    nla_put_u32(msg, XFRM_EXT_A_CAP_IVS, BIT(XFRM_EXT_IV_EXPLICIT)) ||
+			BIT(XFRM_EXT_TRAILER_END) |
+			BIT(XFRM_EXT_TRAILER_FRONT) |
+			BIT(XFRM_EXT_TRAILER_OMIT)) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_IVS,
+			BIT(XFRM_EXT_IV_EXPLICIT) |
+			BIT(XFRM_EXT_IV_IMPLICIT)) ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_SELECTS,
 			BIT(XFRM_EXT_SELECT_CPU) | BIT(XFRM_EXT_SELECT_DSCP) |
 			BIT(XFRM_EXT_SELECT_MARK) |
 			BIT(XFRM_EXT_SELECT_FLOW)) ||
-	    nla_put_u32(msg, XFRM_EXT_A_CAP_MODES, BIT(XFRM_MODE_TUNNEL)) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_MODES,
+			BIT(XFRM_MODE_TRANSPORT) | BIT(XFRM_MODE_TUNNEL) |
+			BIT(XFRM_MODE_BEET)) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_FLAGS, XE_FLAGS) ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_SUBSPACES_MAX,
 			XFRM_EXT_SUBSPACES_MAX) ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_WINDOW_MIN, XFRM_EXT_WINDOW_MIN) ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_WINDOW_MAX, XFRM_EXT_WINDOW_MAX) ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_ANNOUNCE_TTL, XE_ANNOUNCE_TTL))
 		goto err;
-	for (i = 0; xe_algorithms[i]; i++)
-		if (nla_put_string(msg, XFRM_EXT_A_CAP_ALGORITHM,
-				   xe_algorithms[i]))
+	for (i = 0; (name = xe_suite_name(i)); i++)
+		if (nla_put_string(msg, XFRM_EXT_A_CAP_ALGORITHM, name))
 			goto err;
 	genlmsg_end(msg, hdr);
 	return genlmsg_reply(msg, info);
@@ -381,19 +399,28 @@ err:
 typedef int xe_set_one(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 		       struct genl_info *info);
 
+static int xe_tx_check(const struct xe_sa *sa, u32 id, struct genl_info *info)
+{
+	const struct xe_params *p = &sa->params;
+
+	if (id >= p->tx_base && id - p->tx_base < p->tx_subspaces)
+		return 0;
+	xe_extack(info->extack,
+		  "tx-subspace %u: the SA sends in %u subspaces from %u on", id,
+		  p->tx_subspaces, p->tx_base);
+	return -EINVAL;
+}
+
 static int xe_set_tx_check(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 			   struct genl_info *info)
 {
-	const struct xe_params *p = &sa->params;
 	const struct xe_counter *c;
+	int err;
 
-	if (id < p->tx_base || id - p->tx_base >= p->tx_subspaces) {
-		xe_extack(info->extack,
-			  "tx-subspace %u: the SA sends in %u subspaces from %u on",
-			  id, p->tx_subspaces, p->tx_base);
-		return -EINVAL;
-	}
-	c = xe_counter_seen(sa, id - p->tx_base);
+	err = xe_tx_check(sa, id, info);
+	if (err)
+		return err;
+	c = xe_counter_seen(sa, id - sa->params.tx_base);
 	/* A held SA has sent nothing: it is set again, and not backward */
 	if (c && xe_counter_last(c) > highest && !xe_sa_held(sa)) {
 		xe_extack(info->extack,
@@ -415,8 +442,7 @@ static int xe_set_tx(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 	if (!c)
 		return -ENOMEM;
 	/* If it has come farther meanwhile that is as well */
-	xe_counter_forward(c, min_t(u64, XE_SN_MAX,
-				    highest + min_t(u64, gap, XE_SN_MAX)));
+	xe_counter_forward(c, min(c->max, highest + min(gap, c->max)));
 	return 0;
 }
 
@@ -474,12 +500,12 @@ static int xe_set_all(struct xe_sa *sa, struct genl_info *info, int type,
 			return -EINVAL;
 		}
 		highest = nla_get_u64(tb[XFRM_EXT_SUBSPACE_HIGHEST]);
-		if (highest > XE_SN_MAX) {
+		if (highest > sa->format->sn_max) {
 			NL_SET_BAD_ATTR(info->extack,
 					tb[XFRM_EXT_SUBSPACE_HIGHEST]);
 			xe_extack(info->extack,
 				  "highest %llu: must be 0 to %llu", highest,
-				  XE_SN_MAX);
+				  sa->format->sn_max);
 			return -EINVAL;
 		}
 		err = one(sa, nla_get_u32(tb[XFRM_EXT_SUBSPACE_ID]), highest,
@@ -506,13 +532,19 @@ static int xe_release_check(const struct xe_sa *sa, struct genl_info *info)
 static int xe_set(struct xe_sa *sa, struct genl_info *info)
 {
 	struct nlattr *attr = info->attrs[XFRM_EXT_A_GAP];
-	u64 gap = attr ? nla_get_u64(attr) : XFRM_EXT_GAP_DEFAULT;
+	u64 gap, gap_max = sa->format->sn_max;
 	int err;
 
-	if (gap > XE_SN_MAX)
+	if (attr)
+		gap = nla_get_u64(attr);
+	else if (sa->params.format == XFRM_EXT_FORMAT_ESP)
+		gap = XFRM_EXT_GAP_DEFAULT_ESP;
+	else
+		gap = XFRM_EXT_GAP_DEFAULT;
+	if (gap > gap_max)
 		return xe_refuse_attr(info, XFRM_EXT_A_GAP,
 				      "gap %llu: must be 0 to %llu", gap,
-				      XE_SN_MAX);
+				      gap_max);
 	err = xe_set_all(sa, info, XFRM_EXT_A_TX_SUBSPACE, xe_set_tx_check,
 			 gap);
 	if (!err)
@@ -534,7 +566,9 @@ static int xe_set(struct xe_sa *sa, struct genl_info *info)
 	return err;
 }
 
-static int xe_nl_set(struct sk_buff *skb, struct genl_info *info)
+/* With the SA that a request is of */
+static int xe_nl_with_sa(struct genl_info *info,
+			 int (*act)(struct xe_sa *sa, struct genl_info *info))
 {
 	struct xe_net *xn = xe_net(genl_info_net(info));
 	struct xe_sa *sa;
@@ -547,7 +581,7 @@ static int xe_nl_set(struct sk_buff *skb, struct genl_info *info)
 	mutex_lock(&xn->lock);
 	sa = xe_sa_find(xn, &id);
 	if (sa) {
-		err = xe_set(sa, info);
+		err = act(sa, info);
 	} else {
 		xe_extack(info->extack,
 			  "no extended SA with this daddr, spi and mark");
@@ -555,6 +589,42 @@ static int xe_nl_set(struct sk_buff *skb, struct genl_info *info)
 	}
 	mutex_unlock(&xn->lock);
 	return err;
+}
+
+static int xe_nl_set(struct sk_buff *skb, struct genl_info *info)
+{
+	return xe_nl_with_sa(info, xe_set);
+}
+
+static int xe_dummy(struct xe_sa *sa, struct genl_info *info)
+{
+	const struct xe_params *p = &sa->params;
+	struct nlattr *len = info->attrs[XFRM_EXT_A_DUMMY_LEN];
+	struct nlattr *attr = info->attrs[XFRM_EXT_A_DUMMY_SUBSPACE];
+	u32 place, id;
+	int err;
+
+	if (!p->tx_subspaces) {
+		xe_extack(info->extack, "the SA is for receiving only");
+		return -EINVAL;
+	}
+	place = xe_select_place(&p->select, 0, raw_smp_processor_id());
+	if (attr) {
+		id = nla_get_u32(attr);
+		err = xe_tx_check(sa, id, info);
+		if (err) {
+			NL_SET_BAD_ATTR(info->extack, attr);
+			return err;
+		}
+		place = id - p->tx_base;
+	}
+	return xe_dummy_send(sa, place, len ? nla_get_u32(len) : 0,
+			     info->extack);
+}
+
+static int xe_nl_dummy(struct sk_buff *skb, struct genl_info *info)
+{
+	return xe_nl_with_sa(info, xe_dummy);
 }
 
 /**
@@ -626,6 +696,13 @@ static const struct genl_ops xe_ops[] = {
 		.policy		= xe_policy_set,
 		.maxattr	= ARRAY_SIZE(xe_policy_set) - 1,
 		.doit		= xe_nl_set,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_DUMMY,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_policy_dummy,
+		.maxattr	= ARRAY_SIZE(xe_policy_dummy) - 1,
+		.doit		= xe_nl_dummy,
 	},
 };
 

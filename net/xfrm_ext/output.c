@@ -5,9 +5,9 @@
  * Two ways lead to xe_protect(). The fast one: a netfilter hook at the last
  * priority of POST_ROUTING takes the packet before the kernel does, spares it
  * xfrm_state::lock and hands it back behind ESP. The kernel's own: through
- * xfrm_type::output(), for everything that the fast one lets pass - what needs
- * a PMTU error, an unconfirmed conntrack entry, a rerouted packet - and for
- * all when fastpath is off.
+ * xfrm_type::output(), for everything that the fast one does not take - what
+ * needs a PMTU error, an unconfirmed conntrack entry, the second SA of a policy
+ * in transport mode - and for all when fastpath is off.
  */
 #include <crypto/aead.h>
 #include <linux/netfilter_ipv4.h>
@@ -17,6 +17,7 @@
 #include <net/dsfield.h>
 #include <net/dst.h>
 #include <net/flow_dissector.h>
+#include <net/icmp.h>
 #include <net/ip.h>
 
 #include "xfrm_ext.h"
@@ -27,52 +28,93 @@ XE_CRYPTO_DONE(xe_output_done)
 {
 	struct xe_op *op = data;
 	struct sk_buff *skb = op->skb;
+	struct xe_sa *sa = op->sa;
+	bool dummy = op->dummy;
 
 	if (err == -EINPROGRESS)
 		return;
+	local_bh_disable();
+	xe_op_finish(op);
 	if (err)
-		xe_drop(op->sa, XFRM_EXT_STAT_TX_CRYPTO, op->seq, false);
+		xe_drop(sa, XFRM_EXT_STAT_TX_CRYPTO, op->seq, dummy);
+	else
+		xe_udp_checksum(sa, skb);
 	xe_op_free(op);
-	/* Counts and frees on error, both ways; may end the SA's life */
-	xfrm_output_resume(skb_to_full_sk(skb), skb, err);
+	/* Each counts and frees on error, too, and may end the SA's life */
+	if (dummy)
+		xe_dummy_sent(sa, skb, err);
+	else
+		xfrm_output_resume(skb_to_full_sk(skb), skb, err);
+	local_bh_enable();
 }
 
 /*
  * The flow hash of the packet inside: the same on both paths. A socket has
  * given it one already; what a device computed may be of the addresses only.
+ * Of a header that is not in one piece with the payload any more, its
+ * addresses and the ports.
  */
-static u32 xe_flow_hash(struct net *net, const struct sk_buff *skb,
-			__be16 proto)
+static u32 xe_flow_hash(const struct xe_sa *sa, const struct sk_buff *skb,
+			u8 next_header)
 {
 	struct flow_keys keys;
+	int ports;
 
 	if (skb->l4_hash || skb->sw_hash)
 		return skb->hash;
+	/* What is between the members is hashed, too */
 	memset(&keys, 0, sizeof(keys));
-	__skb_flow_dissect(net, skb, &flow_keys_dissector, &keys, skb->data,
-			   proto, 0, skb_headlen(skb), 0);
+	if (sa->mode == &xe_mode_tunnel) {
+		__skb_flow_dissect(xs_net(sa->x), skb, &flow_keys_dissector,
+				   &keys, skb->data,
+				   next_header == IPPROTO_IPV6 ?
+				   htons(ETH_P_IPV6) : htons(ETH_P_IP),
+				   0, skb_headlen(skb), 0);
+		return flow_hash_from_keys(&keys);
+	}
+	if (sa->id.family == AF_INET) {
+		keys.control.addr_type = FLOW_DISSECTOR_KEY_IPV4_ADDRS;
+		keys.addrs.v4addrs.src = ip_hdr(skb)->saddr;
+		keys.addrs.v4addrs.dst = ip_hdr(skb)->daddr;
+	} else {
+		keys.control.addr_type = FLOW_DISSECTOR_KEY_IPV6_ADDRS;
+		keys.addrs.v6addrs.src = ipv6_hdr(skb)->saddr;
+		keys.addrs.v6addrs.dst = ipv6_hdr(skb)->daddr;
+	}
+	keys.basic.ip_proto = next_header;
+	ports = proto_ports_offset(next_header);
+	if (ports >= 0)
+		skb_copy_bits(skb, ports, &keys.ports, sizeof(keys.ports));
 	return flow_hash_from_keys(&keys);
 }
 
+/* Modes that write no DSCP of their own have the inner one outside */
+static u8 xe_dscp(const struct xe_sa *sa, const struct sk_buff *skb)
+{
+	const void *header = sa->mode == &xe_mode_tunnel ?
+			     skb->data : skb_network_header(skb);
+	const struct iphdr *iph = header;
+
+	return (iph->version == 6 ? ipv6_get_dsfield(header) :
+				    ipv4_get_dsfield(iph)) >> 2;
+}
+
 /* Which subspace does a packet take? Its place in the SA's range */
-static u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb)
+static u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb,
+		     u8 next_header)
 {
 	const struct xe_select *s = &sa->params.select;
-	const struct iphdr *inner = (const void *)skb->data;
-	bool ipv6 = inner->version == 6;
 	u32 value = 0;
 
 	switch (s->by) {
 	case XFRM_EXT_SELECT_DSCP:
-		value = (ipv6 ? ipv6_get_dsfield((const void *)inner) :
-				ipv4_get_dsfield(inner)) >> 2;
+		value = xe_dscp(sa, skb);
 		break;
 	case XFRM_EXT_SELECT_MARK:
 		value = skb->mark;
 		break;
 	case XFRM_EXT_SELECT_FLOW:
-		value = xe_flow_hash(xs_net(sa->x), skb,
-				     htons(ipv6 ? ETH_P_IPV6 : ETH_P_IP));
+		value = xe_flow_hash(sa, skb, next_header);
 		break;
 	}
 	return xe_select_place(s, xe_select_class(s, value),
@@ -83,10 +125,9 @@ static u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb)
  * Take a number. Nobody else gets the same: a subspace has one counter, made
  * once, and each draw is one atomic step. False: dropped for @stat.
  */
-static bool xe_number(struct xe_sa *sa, const struct sk_buff *skb,
-		      struct xe_seq *seq, enum xfrm_ext_stat *stat)
+static bool xe_take_number(struct xe_sa *sa, u32 place, struct xe_seq *seq,
+			   enum xfrm_ext_stat *stat)
 {
-	u32 place = xe_select(sa, skb);
 	bool first_use, first_refused;
 	struct xe_counter *c;
 
@@ -111,26 +152,61 @@ static bool xe_number(struct xe_sa *sa, const struct sk_buff *skb,
 }
 
 /*
+ * How many octets of nothing a packet gets (RFC 4303 section 2.7): up to what
+ * the SA says, but not beyond the MTU
+ */
+static unsigned int xe_tfc_len(const struct xe_sa *sa,
+			       const struct sk_buff *skb)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	u32 pad_to = READ_ONCE(sa->x->tfcpad);
+	u32 mtu;
+
+	if (likely(!pad_to))
+		return 0;
+	/* A dummy packet has no bundle */
+	mtu = dst->xfrm ? ((const struct xfrm_dst *)dst)->child_mtu_cached :
+			  dst_mtu(dst);
+	pad_to = min(pad_to, xfrm_state_mtu(sa->x, mtu));
+	return skb->len < pad_to ? pad_to - skb->len : 0;
+}
+
+/* Without a trailer the receiver has the inner header's word for the length */
+static bool xe_length_told(const struct xe_sa *sa, const struct sk_buff *skb)
+{
+	struct xe_inside inside;
+	u8 first[XE_TRAILER_LOOK];
+
+	return likely(sa->params.trailer != XFRM_EXT_TRAILER_OMIT) ||
+	       (!skb_copy_bits(skb, 0, first, sizeof(first)) &&
+		!xe_trailer_parse(XFRM_EXT_TRAILER_OMIT, first, NULL, skb->len,
+				  &inside) && inside.len == skb->len);
+}
+
+/*
  * Put ESP around the payload at skb->data: trailer, number, header, IV,
- * cipher. On entry the transport header stands where the ESP header goes,
- * hdr_len and the IV before the payload. On success, and when the cipher
+ * cipher. On entry the transport header stands where the ESP header, or that of
+ * UDP before it, goes, xe_esp_len() before the payload, and the MAC header at
+ * the octet that names what stands there. On success, and when the cipher
  * finishes later, data is at the network header.
  *
  * The number is taken last: a packet that fails earlier leaves no hole, and
  * one that fails later takes its number with it.
+ *
+ * @dummy_place is where a dummy packet takes it, NULL of all others. BH is off.
  */
 static int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
-		      bool fast)
+		      const u32 *dummy_place, bool fast)
 {
-	unsigned int hdr_len = sa->format->hdr_len;
-	unsigned int plen = xe_trailer_len(skb->len);
-	unsigned int tail = plen + sa->icv_len;
+	unsigned int payload_len = skb->len, tfc, plen, tail;
+	u32 placement = sa->params.trailer;
+	struct xe_cpu *cpu = this_cpu_ptr(sa->cpu);
 	struct xe_seq seq = xe_seq_none;
 	struct sk_buff *trailer;
 	enum xfrm_ext_stat stat;
 	int nfrags, outer_len, err;
+	u8 *front, *behind;
 	struct xe_op *op;
-	u8 *iv;
 
 	/*
 	 * That the state is valid has been asked before its lifetime was used;
@@ -146,7 +222,14 @@ static int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 		err = -EINVAL;
 		goto drop;
 	}
-	if (skb->len + sa->x->props.header_len + tail > IP_MAX_MTU) {
+	stat = XFRM_EXT_STAT_TX_INNER;
+	err = -EINVAL;
+	if (!xe_length_told(sa, skb))
+		goto drop;
+	tfc = xe_tfc_len(sa, skb);
+	plen = xe_trailer_len(placement, payload_len + tfc, sa->cipher.align);
+	tail = tfc + plen + sa->cipher.icv_len;
+	if (skb->len - skb_network_offset(skb) + tail > IP_MAX_MTU) {
 		stat = XFRM_EXT_STAT_TX_TOO_BIG;
 		err = -EMSGSIZE;
 		goto drop;
@@ -154,37 +237,47 @@ static int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 
 	stat = XFRM_EXT_STAT_TX_NOMEM;
 	err = -ENOMEM;
-	nfrags = skb_cow_data(skb, tail, &trailer);
+	nfrags = xe_op_writable(skb, tail, &trailer);
 	if (nfrags < 0)
 		goto drop;
 	op = xe_op_alloc(sa, nfrags, xe_output_done, skb);
 	if (!op)
 		goto drop;
 
-	if (!xe_number(sa, skb, &seq, &stat)) {
+	if (!xe_take_number(sa, dummy_place ? *dummy_place :
+				xe_select(sa, skb, next_header), &seq, &stat)) {
 		err = stat == XFRM_EXT_STAT_TX_NOMEM ? -ENOMEM : -EOVERFLOW;
 		goto drop_op;
 	}
 	op->seq = seq;
 	op->fast = fast;
+	op->dummy = dummy_place;
 
-	xe_stat_add(sa, XFRM_EXT_STAT_TX_PACKETS, 1);
-	xe_stat_add(sa, XFRM_EXT_STAT_TX_BYTES, skb->len);
+	xe_count(&cpu->stat[XFRM_EXT_STAT_TX_PACKETS], 1);
+	xe_count(&cpu->stat[XFRM_EXT_STAT_TX_BYTES], payload_len);
 
-	xe_trailer_build(pskb_put(skb, trailer, tail), plen, next_header);
-	iv = __skb_push(skb, XE_IV_LEN);
-	sa->format->iv(iv, seq);
-	__skb_push(skb, hdr_len);
+	behind = likely(trailer == skb) ? __skb_put(skb, tail) :
+					  pskb_put(skb, trailer, tail);
+	if (unlikely(tfc))
+		memset(behind, 0, tfc);
+	front = __skb_push(skb, xe_trailer_front(placement));
+	xe_trailer_build(placement, front, behind + tfc, plen, next_header);
+	xe_iv_build(sa, __skb_push(skb, sa->cipher.iv_len), seq);
+	__skb_push(skb, sa->format->hdr_len);
 	sa->format->build(skb->data, sa->id.spi, seq);
+	if (sa->encap_len)
+		xe_udp_build(sa, skb);
+	*skb_mac_header(skb) = sa->encap_len ? IPPROTO_UDP : IPPROTO_ESP;
 	/* Before the cipher: a packet that it finishes later goes on at once */
 	outer_len = -skb_network_offset(skb);
 	__skb_push(skb, outer_len);
-	err = xe_op_run(op, outer_len, iv, true);
+	err = xe_op_run(op, outer_len + sa->encap_len, true);
 	if (err == -EINPROGRESS)
 		return err;
 	stat = XFRM_EXT_STAT_TX_CRYPTO;
 	if (err)
 		goto drop_op;
+	xe_udp_checksum(sa, skb);
 	xe_op_free(op);
 	return 0;
 
@@ -207,21 +300,59 @@ drop:
 int xe_output(struct xfrm_state *x, struct sk_buff *skb)
 {
 	struct xe_sa *sa = xe_sa_of(x);
-	u8 *next_header = skb_mac_header(skb);
-	u8 proto = *next_header;
+	u8 next_header = *skb_mac_header(skb);
+	int err;
 
-	*next_header = IPPROTO_ESP;
-	return xe_protect(sa, skb, proto, false);
+	if (sa->mode == &xe_mode_transport &&
+	    xe_transport_fragment(sa, skb, next_header)) {
+		xe_drop(sa, XFRM_EXT_STAT_TX_FRAGMENT, xe_seq_none, false);
+		return -EINVAL;
+	}
+	if (sa->mode == &xe_mode_beet)
+		xe_beet_mend(sa, skb, next_header);
+	local_bh_disable();
+	err = xe_protect(sa, skb, next_header, NULL, false);
+	local_bh_enable();
+	return err;
 }
 
-/* As the kernel's xfrm_skb_check_space(), and writable */
-static int xe_fast_space(struct sk_buff *skb)
+/**
+ * xe_output_dummy - account and protect a dummy packet
+ * @sa: SA, ready
+ * @skb: as xe_mode::encap() leaves a packet
+ * @place: of the subspace that it takes, in the SA's range
+ *
+ * Counts what is dropped, and frees nothing.
+ *
+ * Context: BH off.
+ * Return: 0, data at the outer header; -EINPROGRESS: xe_dummy_sent() will be
+ *         called; or a negative errno.
+ */
+int xe_output_dummy(struct xe_sa *sa, struct sk_buff *skb, u32 place)
+{
+	if (xe_lifetime_use(sa, skb->len))
+		return xe_protect(sa, skb, IPPROTO_NONE, &place, true);
+	xe_drop(sa, XFRM_EXT_STAT_TX_EXPIRED, xe_seq_none, true);
+	return -EKEYEXPIRED;
+}
+
+/*
+ * As the kernel's xfrm_skb_check_space(), and writable, with room for a trailer,
+ * so that a packet is copied once if it must be. The kernel reserves eight octets
+ * for BEET's pseudo header; a fragment's may take twelve.
+ */
+static int xe_fast_space(const struct xe_sa *sa, struct sk_buff *skb)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 	int nhead = dst->header_len + LL_RESERVED_SPACE(dst->dev) -
-		    skb_headroom(skb);
-	int ntail = dst->dev->needed_tailroom - skb_tailroom(skb);
+		    skb_headroom(skb) +
+		    (sa->params.flags & XFRM_EXT_SA_F_BEET_FRAG ? 4 : 0);
+	unsigned int tail = dst->dev->needed_tailroom;
+	int ntail;
 
+	if (!skb_is_nonlinear(skb))
+		tail = max(tail, sa->cipher.align + 1 + sa->cipher.icv_len);
+	ntail = (int)tail - skb_tailroom(skb);
 	if (nhead <= 0 && ntail <= 0 && !skb_header_cloned(skb))
 		return 0;
 	return pskb_expand_head(skb, max(nhead, 0), max(ntail, 0), GFP_ATOMIC);
@@ -238,6 +369,45 @@ static int xe_fast_checksum(struct sk_buff *skb)
 	return skb_checksum_help(skb);
 }
 
+/**
+ * xe_local_out - send a packet that is finished
+ * @net: namespace
+ * @sk: who sends it, or NULL
+ * @skb: data at the outer header, the route to its destination set; consumed
+ *
+ * Context: BH off.
+ * Return: as dst_output().
+ */
+int xe_local_out(struct net *net, struct sock *sk, struct sk_buff *skb)
+{
+	int err = skb_dst(skb)->ops->local_out(net, sk, skb);
+
+	return err == 1 ? dst_output(net, sk, skb) : err;
+}
+
+/*
+ * What xfrm_output_resume() does, without counting references to a route that
+ * all CPUs share: the bundle has one, and who frees the bundle waits for RCU,
+ * and so for us, as for packets that are forwarded. What keeps the packet
+ * for longer takes a reference of its own. If there is more to do than to send,
+ * the kernel does it.
+ */
+static void xe_fast_out(struct sock *sk, struct sk_buff *skb)
+{
+	struct dst_entry *child = xfrm_dst_child(skb_dst(skb));
+	/* Not the device's: that may have gone, and left another in its place */
+	struct net *net = xs_net(skb_dst(skb)->xfrm);
+
+	if (!child || child->xfrm) {
+		xfrm_output_resume(sk, skb, 0);
+		return;
+	}
+	skb_dst_drop(skb);
+	skb_dst_set_noref(skb, child);
+	nf_reset_ct(skb);
+	xe_local_out(net, sk, skb);
+}
+
 /*
  * One packet that needs no segmentation; consumed in any case. BH is off, so
  * that packets leave in the order of their numbers.
@@ -252,25 +422,25 @@ static void xe_fast_one(struct xe_sa *sa, struct sock *sk, struct sk_buff *skb)
 	if (xe_fast_checksum(skb))
 		goto drop;
 	stat = XFRM_EXT_STAT_TX_NOMEM;
-	if (xe_fast_space(skb))
+	if (xe_fast_space(sa, skb))
 		goto drop;
 
 	stat = XFRM_EXT_STAT_TX_NOT_READY;
 	if (!xe_sa_ready(sa))
 		goto drop;
-	stat = XFRM_EXT_STAT_TX_EXPIRED;
-	if (!xe_lifetime_use(sa, skb->len))
-		goto drop;
 
 	skb->mark = xfrm_smark_get(skb->mark, x);
 	skb->encapsulation = 0;
-	next_header = xe_tunnel_encap(x, skb);
+	next_header = sa->mode->encap(sa, skb);
 	stat = XFRM_EXT_STAT_TX_SEGMENT;
 	if (next_header < 0)
 		goto drop;
-	switch (xe_protect(sa, skb, next_header, true)) {
+	stat = XFRM_EXT_STAT_TX_EXPIRED;
+	if (!xe_lifetime_use(sa, skb->len))
+		goto drop;
+	switch (xe_protect(sa, skb, next_header, NULL, true)) {
 	case 0:
-		xfrm_output_resume(sk, skb, 0);
+		xe_fast_out(sk, skb);
 		break;
 	case -EINPROGRESS:
 		break;
@@ -310,6 +480,34 @@ static bool xe_conntrack_waits(const struct sk_buff *skb)
 	return false;
 }
 
+/*
+ * BEET's fragments are ours on either path: the kernel's own drops them. One
+ * that is too long is answered, as the kernel does with other packets, or is
+ * cut behind ESP.
+ */
+static bool xe_fast_fragment(const struct xe_sa *sa, const struct sk_buff *skb)
+{
+	return sa->params.flags & XFRM_EXT_SA_F_BEET_FRAG &&
+	       xe_outer_fragments(skb);
+}
+
+static bool xe_fragment_fits(struct sk_buff *skb)
+{
+	unsigned int mtu = dst_mtu(skb_dst(skb));
+	const struct iphdr *iph = ip_hdr(skb);
+
+	/* The MTU is of eight octets more; with an odd number of option words it is twelve */
+	if (skb_is_gso(skb) || !(iph->frag_off & htons(IP_DF)) ||
+	    skb->len + (iph->ihl & 1 ? 0 : 4) <= mtu)
+		return true;
+	if (skb->sk && sk_fullsock(skb->sk))
+		xfrm_local_error(skb, mtu);
+	else
+		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
+			  htonl(mtu));
+	return false;
+}
+
 /* Does the packet need more than ESP? Then the kernel's own path has it. */
 static bool xe_fast_fits(const struct xe_sa *sa, struct sk_buff *skb)
 {
@@ -332,6 +530,7 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	struct dst_entry *dst = skb_dst(skb);
 	struct xfrm_state *x = dst ? dst->xfrm : NULL;
 	struct sk_buff *segs, *next;
+	enum xfrm_ext_stat stat;
 	struct xe_sa *sa;
 
 	if (!x)
@@ -347,9 +546,22 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	/* A VRF shows the packet once more, with the real device, later */
 	if (netif_is_l3_master(state->out))
 		return NF_ACCEPT;
-	if (!xe_fast_fits(sa, skb))
+	/* What the mode cannot carry goes on neither path */
+	stat = sa->mode->refuse ? sa->mode->refuse(sa, skb) : 0;
+	if (stat) {
+		xe_drop(sa, stat, xe_seq_none, true);
+		return NF_DROP;
+	}
+	if (xe_fast_fragment(sa, skb)) {
+		if (!xe_fragment_fits(skb)) {
+			xe_drop(sa, XFRM_EXT_STAT_TX_TOO_BIG, xe_seq_none,
+				true);
+			return NF_DROP_ERR(-EMSGSIZE);
+		}
+	} else if (!xe_fast_fits(sa, skb)) {
 		return NF_ACCEPT;
-	if (!skb_dst_force(skb)) {
+	}
+	if (sa->cipher.may_wait && !skb_dst_force(skb)) {
 		/* The bundle is being freed: its SA is on the way out */
 		xe_drop(sa, XFRM_EXT_STAT_TX_NOT_READY, xe_seq_none, true);
 		return NF_DROP;

@@ -33,10 +33,6 @@ const struct nla_policy xe_params_policy[XE_PARAMS_MAXATTR + 1] = {
 	[XFRM_EXT_A_FLAGS]		= { .type = NLA_U32 },
 };
 
-#define XE_FLAGS	(XFRM_EXT_SA_F_NO_FASTPATH | \
-			 XFRM_EXT_SA_F_NO_REPLAY_PROTECTION | \
-			 XFRM_EXT_SA_F_HOLD)
-
 /* Take a number that is there and in range; leave *value if it is absent */
 static int xe_parse_u32(struct genl_info *info, int attr, const char *name,
 			u32 min, u32 max, u32 *value)
@@ -61,6 +57,19 @@ static int xe_parse_u64(struct genl_info *info, int attr, const char *name,
 				      "%s %llu: must be %llu to %llu", name,
 				      *value, min, max);
 	return 0;
+}
+
+/**
+ * xe_params_format - the layout that an SA has
+ * @p: what it is; format and flags are looked at
+ *
+ * Return: the format.
+ */
+const struct xe_format *xe_params_format(const struct xe_params *p)
+{
+	if (p->format == XFRM_EXT_FORMAT_ESP64)
+		return &xe_format_esp64;
+	return p->flags & XFRM_EXT_SA_F_ESN ? &xe_format_esn : &xe_format_esp;
 }
 
 static u64 xe_number_of(const struct genl_info *info, int attr)
@@ -105,6 +114,57 @@ static int xe_parse_strays(struct genl_info *info, const struct xe_params *p)
 					      of[i].name,
 					      xe_number_of(info, of[i].attr));
 	}
+	return 0;
+}
+
+/* RFC 4303 has one counter, and no place for a Subspace ID */
+static int xe_parse_one_counter(struct genl_info *info,
+				const struct xe_params *p)
+{
+	static const struct {
+		int attr;
+		const char *name;
+		u32 must;
+	} of[] = {
+		{ XFRM_EXT_A_TX_SUBSPACES, "tx-subspaces", 1 },
+		{ XFRM_EXT_A_RX_SUBSPACES, "rx-subspaces", 1 },
+		{ XFRM_EXT_A_TX_BASE, "tx-base", 0 },
+		{ XFRM_EXT_A_SELECT, "select", XFRM_EXT_SELECT_CPU },
+	};
+	int i;
+
+	if (p->format != XFRM_EXT_FORMAT_ESP)
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(of); i++)
+		if (info->attrs[of[i].attr] &&
+		    nla_get_u32(info->attrs[of[i].attr]) != of[i].must)
+			return xe_refuse_attr(info, of[i].attr,
+					      "%s %u with format esp (%u), which has one counter: must be %u",
+					      of[i].name,
+					      nla_get_u32(info->attrs[of[i].attr]),
+					      XFRM_EXT_FORMAT_ESP, of[i].must);
+	return 0;
+}
+
+static int xe_parse_flags(struct genl_info *info, struct xe_params *p)
+{
+	if (!info->attrs[XFRM_EXT_A_FLAGS])
+		return 0;
+	p->flags = nla_get_u32(info->attrs[XFRM_EXT_A_FLAGS]);
+	if (p->flags & ~XE_FLAGS)
+		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
+				      "flags 0x%x: only 0x%x are known",
+				      p->flags, XE_FLAGS);
+	if (!(p->flags & XFRM_EXT_SA_F_ESN))
+		return 0;
+	if (p->format != XFRM_EXT_FORMAT_ESP)
+		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
+				      "esn on with format %u, which sends all of its numbers: must be esp (%u)",
+				      p->format, XFRM_EXT_FORMAT_ESP);
+	/* RFC 4303 section 3.4.3: the high half comes from the window */
+	if (p->flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION)
+		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
+				      "esn on with replay protection off: there is no window to tell the high half from");
 	return 0;
 }
 
@@ -250,22 +310,26 @@ static int xe_parse_memory(struct genl_info *info, struct xe_params *p)
  */
 int xe_params_parse(struct genl_info *info, struct xe_params *p)
 {
+	u64 sn_max;
 	int err;
 
 	*p = (struct xe_params){
 		.window		= XFRM_EXT_WINDOW_DEFAULT,
 		.tx_start	= 1,
-		.tx_warn	= XFRM_EXT_TX_WARN_DEFAULT,
 		.memory_max	= XFRM_EXT_MEMORY_MAX_DEFAULT,
 	};
 	err = xe_parse_u32(info, XFRM_EXT_A_FORMAT, "format", 0,
-			   XFRM_EXT_FORMAT_ESP64, &p->format);
+			   XFRM_EXT_FORMAT_ESP, &p->format);
 	if (!err)
 		err = xe_parse_u32(info, XFRM_EXT_A_TRAILER, "trailer", 0,
-				   XFRM_EXT_TRAILER_END, &p->trailer);
+				   XFRM_EXT_TRAILER_OMIT, &p->trailer);
 	if (!err)
 		err = xe_parse_u32(info, XFRM_EXT_A_IV, "iv", 0,
-				   XFRM_EXT_IV_EXPLICIT, &p->iv);
+				   XFRM_EXT_IV_IMPLICIT, &p->iv);
+	if (!err)
+		err = xe_parse_flags(info, p);
+	if (!err)
+		err = xe_parse_one_counter(info, p);
 	if (!err)
 		err = xe_parse_u32(info, XFRM_EXT_A_TX_SUBSPACES,
 				   "tx-subspaces", 1, XFRM_EXT_SUBSPACES_MAX,
@@ -282,22 +346,18 @@ int xe_params_parse(struct genl_info *info, struct xe_params *p)
 				   &p->tx_base);
 	if (!err)
 		err = xe_parse_select(info, p);
-	if (!err)
-		err = xe_parse_u64(info, XFRM_EXT_A_TX_START, "tx-start", 1,
-				   XE_SN_MAX, &p->tx_start);
-	if (!err)
-		err = xe_parse_u64(info, XFRM_EXT_A_TX_WARN, "tx-warn", 1,
-				   XE_SN_MAX, &p->tx_warn);
 	if (err)
 		return err;
-	if (info->attrs[XFRM_EXT_A_FLAGS]) {
-		p->flags = nla_get_u32(info->attrs[XFRM_EXT_A_FLAGS]);
-		if (p->flags & ~XE_FLAGS)
-			return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
-					      "flags 0x%x: only 0x%x are known",
-					      p->flags, XE_FLAGS);
-	}
-	err = xe_parse_window(info, p);
+	sn_max = xe_params_format(p)->sn_max;
+	/* As far from the end as it is by default in esp64: a sixteenth */
+	p->tx_warn = sn_max - sn_max / 16;
+	err = xe_parse_u64(info, XFRM_EXT_A_TX_START, "tx-start", 1, sn_max,
+			   &p->tx_start);
+	if (!err)
+		err = xe_parse_u64(info, XFRM_EXT_A_TX_WARN, "tx-warn", 1,
+				   sn_max, &p->tx_warn);
+	if (!err)
+		err = xe_parse_window(info, p);
 	if (!err)
 		err = xe_parse_memory(info, p);
 	return err;

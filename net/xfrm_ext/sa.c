@@ -11,6 +11,7 @@
  *		  is gone
  */
 #include <crypto/aead.h>
+#include <linux/delay.h>
 #include <linux/jhash.h>
 #include <linux/mm.h>
 #include <linux/rhashtable.h>
@@ -27,12 +28,15 @@ struct xe_sa_key {
 	u16 family;
 };
 
-static u32 xe_sa_hash(const struct net *net, u16 family, const void *daddr,
-		      __be32 spi, u32 seed)
+static __always_inline u32
+xe_sa_hash(const struct net *net, u16 family, const void *daddr, __be32 spi,
+	   u32 seed)
 {
-	return jhash(daddr, family == AF_INET ? 4 : 16,
-		     jhash_3words((__force u32)spi, family,
-				  (u32)(unsigned long)net, seed));
+	u32 where = family == AF_INET ?
+		    *(const u32 *)daddr : jhash2(daddr, 4, seed);
+
+	return jhash_3words((__force u32)spi, where,
+			    (u32)(unsigned long)net ^ family, seed);
 }
 
 static u32 xe_sa_hash_key(const void *data, u32 len, u32 seed)
@@ -57,8 +61,7 @@ static int xe_sa_cmp(struct rhashtable_compare_arg *arg, const void *obj)
 
 	return !(sa->id.spi == key->spi && sa->id.family == key->family &&
 		 xs_net(sa->x) == key->net &&
-		 !memcmp(&sa->id.daddr, key->daddr,
-			 key->family == AF_INET ? 4 : 16));
+		 xfrm_addr_equal(&sa->id.daddr, key->daddr, key->family));
 }
 
 static const struct rhashtable_params xe_sa_table_params = {
@@ -70,8 +73,6 @@ static const struct rhashtable_params xe_sa_table_params = {
 	.automatic_shrinking	= true,
 };
 
-static void xe_sa_destructor(struct xfrm_state *x);
-
 /* Not XFRM_TYPE_REPLAY_PROT: the kernel leaves sequence numbers alone */
 static const struct xfrm_type xe_sa_type = {
 	.owner		= THIS_MODULE,
@@ -80,22 +81,6 @@ static const struct xfrm_type xe_sa_type = {
 	.input		= xe_input,
 	.output		= xe_output,
 };
-
-/**
- * xe_sa_of - the extended SA of a state
- * @x: state
- *
- * Context: as long as @x is alive.
- * Return: the SA, or NULL for a plain one.
- */
-struct xe_sa *xe_sa_of(const struct xfrm_state *x)
-{
-	const struct xfrm_type *type = READ_ONCE(x->type);
-
-	if (!type || type->destructor != xe_sa_destructor)
-		return NULL;
-	return container_of((struct xfrm_type *)type, struct xe_sa, type);
-}
 
 /**
  * xe_sa_lookup - which extended SA does a received packet belong to?
@@ -129,37 +114,12 @@ struct xe_sa *xe_sa_lookup(struct net *net, u16 family, const void *daddr,
 	return NULL;
 }
 
-/**
- * xe_sa_set_up - has its set-up been completed?
- * @sa: SA
- *
- * Context: any, as long as the state is alive.
- * Return: false while it is claimed only, and if it failed.
- */
-bool xe_sa_set_up(const struct xe_sa *sa)
-{
-	/* Pairs with the releases in xe_sa_publish() and xe_sa_release() */
-	return smp_load_acquire(&sa->state) == XFRM_EXT_STATE_READY;
-}
-
-/**
- * xe_sa_ready - may packets pass?
- * @sa: SA
- *
- * Context: any, as long as the state is alive.
- * Return: false if it is not set up, expired or deleted.
- */
-bool xe_sa_ready(const struct xe_sa *sa)
-{
-	return xe_sa_set_up(sa) &&
-	       READ_ONCE(sa->x->km.state) == XFRM_STATE_VALID;
-}
-
 static void xe_sa_unhash(struct xe_sa *sa)
 {
 	spin_lock_bh(&sa->lock);
 	if (sa->hashed) {
 		rhltable_remove(&xe_sa_table, &sa->node, xe_sa_table_params);
+		atomic_dec(&sa->xn->spis[xe_spi_slot(sa->id.spi)]);
 		sa->hashed = false;
 		sa->rcu = get_state_synchronize_rcu();
 	}
@@ -244,7 +204,7 @@ bool xe_sa_held(const struct xe_sa *sa)
  * @sa: SA
  * @gap: transmit subspaces that were not set leave out so many numbers: the
  *       SA's predecessor may have come to use them after it was asked, 0 ..
- *       XE_SN_MAX
+ *       xe_format::sn_max
  *
  * Context: process; the namespace's lock is held.
  */
@@ -254,7 +214,7 @@ void xe_sa_release(struct xe_sa *sa, u64 gap)
 	if (sa->state == XFRM_EXT_STATE_HELD) {
 		/* GET tells it, so that the next to take over knows */
 		sa->params.tx_start = min(sa->params.tx_start + gap,
-					  XE_SN_MAX + 1);
+					  sa->format->sn_max + 1);
 		/* Pairs with the acquire in xe_sa_set_up() */
 		smp_store_release(&sa->state, XFRM_EXT_STATE_READY);
 	}
@@ -295,11 +255,16 @@ static void xe_sa_publish(struct xe_sa *sa)
 				.family	= sa->id.family,
 			};
 
+			atomic_t *slot = &sa->xn->spis[xe_spi_slot(key.spi)];
+
+			atomic_inc(slot);
 			if (rhltable_insert_key(&xe_sa_table, &key, &sa->node,
-						xe_sa_table_params))
+						xe_sa_table_params)) {
 				reason = "no memory for the receive table";
-			else
+				atomic_dec(slot);
+			} else {
 				sa->hashed = true;
+			}
 		}
 		sa->reason = reason;
 		/* Pairs with the acquires in xe_sa_set_up() and xe_put_state() */
@@ -312,12 +277,31 @@ static void xe_sa_publish(struct xe_sa *sa)
 	spin_unlock_bh(&sa->lock);
 }
 
+/* @x is what an SA in place was to be like; the kernel is about to free it */
+static void xe_sa_updated(struct xfrm_state *x)
+{
+	struct xfrm_state *old;
+	struct xe_sa *sa;
+
+	old = xfrm_state_lookup(xs_net(x), x->mark.v & x->mark.m, &x->id.daddr,
+				x->id.spi, x->id.proto, x->props.family);
+	if (!old)
+		return;
+	sa = xe_sa_of(old);
+	if (sa)
+		xe_lifetime_changed(sa);
+	xfrm_state_put(old);
+}
+
 static int xe_km_notify(struct xfrm_state *x, const struct km_event *c)
 {
 	struct xe_sa *sa = x ? xe_sa_of(x) : NULL;
 
-	if (!sa)
+	if (!sa) {
+		if (x && c->event == XFRM_MSG_UPDSA)
+			xe_sa_updated(x);
 		return 0;
+	}
 	switch (c->event) {
 	case XFRM_MSG_NEWSA:
 	case XFRM_MSG_UPDSA:
@@ -330,6 +314,12 @@ static int xe_km_notify(struct xfrm_state *x, const struct km_event *c)
 			xe_sa_unhash(sa);
 		break;
 	}
+	return 0;
+}
+
+static int xe_km_notify_policy(struct xfrm_policy *xp, int dir,
+			       const struct km_event *c)
+{
 	return 0;
 }
 
@@ -348,6 +338,7 @@ static struct xfrm_policy *xe_km_compile_policy(struct sock *sk, int opt,
 
 static struct xfrm_mgr xe_km = {
 	.notify		= xe_km_notify,
+	.notify_policy	= xe_km_notify_policy,
 	.acquire	= xe_km_acquire,
 	.compile_policy	= xe_km_compile_policy,
 };
@@ -357,25 +348,15 @@ static int xe_sa_check(const struct xfrm_state *x,
 		       const struct xe_params *params,
 		       struct netlink_ext_ack *extack)
 {
-	if (x->props.mode != XFRM_MODE_TUNNEL) {
-		xe_extack(extack, "mode %u not supported yet; must be tunnel (%u)",
-			  x->props.mode, XFRM_MODE_TUNNEL);
-		return -EINVAL;
-	}
 	if (x->props.flags & XFRM_STATE_ESN) {
 		xe_extack(extack,
-			  "flag esn contradicts the announcement; esp64 sends 48-bit numbers of its own");
+			  "flag esn contradicts the announcement; with format esp say esn on there, esp64 sends 48-bit numbers of its own");
 		return -EINVAL;
 	}
 	if (x->props.replay_window) {
 		xe_extack(extack,
 			  "replay-window %u contradicts the announcement; use the extension's window and 0 here",
 			  x->props.replay_window);
-		return -EINVAL;
-	}
-	if (x->encap) {
-		xe_extack(extack, "encap (type %u) not supported yet; must be absent",
-			  x->encap->encap_type);
 		return -EINVAL;
 	}
 	if (params->select.by == XFRM_EXT_SELECT_MARK &&
@@ -385,15 +366,17 @@ static int xe_sa_check(const struct xfrm_state *x,
 			  x->props.smark.m, params->select.mask);
 		return -EINVAL;
 	}
-	if (x->tfcpad) {
-		xe_extack(extack, "tfcpad %u not supported yet; must be 0",
-			  x->tfcpad);
+	/* Numbers are what nonces are made of */
+	if (x->props.extra_flags & XFRM_SA_XFLAG_OSEQ_MAY_WRAP) {
+		xe_extack(extack,
+			  "extra-flag oseq-may-wrap contradicts the announcement; an extended SA never uses a number twice");
 		return -EINVAL;
 	}
-	if (xe_state_nat_keepalive(x)) {
+	/* The receiver takes what is behind the inner packet for padding */
+	if (x->tfcpad && params->trailer == XFRM_EXT_TRAILER_OMIT) {
 		xe_extack(extack,
-			  "nat-keepalive-interval %u not supported yet; must be 0",
-			  xe_state_nat_keepalive(x));
+			  "tfcpad %u contradicts trailer omit (%u), which has no room for it; must be 0",
+			  x->tfcpad, XFRM_EXT_TRAILER_OMIT);
 		return -EINVAL;
 	}
 	if (xe_state_dir(x) == XFRM_SA_DIR_OUT && params->rx_subspaces) {
@@ -444,8 +427,7 @@ static void xe_sa_free(struct xe_sa *sa)
 {
 	xe_subspaces_exit(sa);
 	free_percpu(sa->cpu);
-	if (sa->aead)
-		xe_crypto_exit(sa);
+	xe_crypto_exit(sa);
 	kfree(sa);
 }
 
@@ -458,6 +440,7 @@ static struct xe_sa *xe_sa_alloc(const struct xe_params *params)
 	if (!sa)
 		return NULL;
 	sa->params = *params;
+	sa->home = -1;
 	spin_lock_init(&sa->lock);
 	sa->cpu = alloc_percpu_gfp(struct xe_cpu, GFP_KERNEL_ACCOUNT);
 	if (!sa->cpu)
@@ -529,9 +512,15 @@ int xe_sa_claim(struct xfrm_state *x, const struct xe_gate *gate,
 		struct xe_net *xn, const struct xe_params *params,
 		struct netlink_ext_ack *extack)
 {
+	const struct xe_mode *mode = xe_mode_get(x, params, extack);
+	int encap_len, err;
 	struct xe_sa *sa;
-	int err;
 
+	if (!mode)
+		return -EINVAL;
+	encap_len = xe_udp_check(x, extack);
+	if (encap_len < 0)
+		return encap_len;
 	err = xe_sa_check(x, params, extack);
 	if (!err)
 		err = xe_sa_check_free(x, extack);
@@ -549,7 +538,9 @@ int xe_sa_claim(struct xfrm_state *x, const struct xe_gate *gate,
 		.daddr	= x->id.daddr,
 		.mark	= x->mark,
 	};
-	sa->format = &xe_format_esp64;
+	sa->format = xe_params_format(params);
+	sa->mode = mode;
+	sa->encap_len = encap_len;
 	sa->state = XFRM_EXT_STATE_CLAIMED;
 
 	err = xe_crypto_init(sa, extack);
@@ -559,15 +550,18 @@ int xe_sa_claim(struct xfrm_state *x, const struct xe_gate *gate,
 	err = xe_sa_enlist(sa, extack);
 	if (err)
 		goto err_net;
+	err = xe_mtu_init(sa, x);
+	if (err)
+		goto err_list;
 
 	xe_sa_unset_offload(x);
-	/* The kernel's MTU arithmetic and headroom follow header_len */
-	x->props.header_len += sa->format->hdr_len -
-			       sizeof(struct ip_esp_hdr);
 	x->props.extra_flags |= XFRM_EXT_SA_XFLAG;
 	WRITE_ONCE(x->type, &sa->type);
 	return 0;
 
+err_list:
+	xe_sa_delist(sa);
+	goto err_free;
 err_net:
 	xe_net_put(sa->xn);
 err_free:
@@ -575,8 +569,30 @@ err_free:
 	return err;
 }
 
-/* The last reference to the state is gone; process context */
-static void xe_sa_destructor(struct xfrm_state *x)
+/* Are received packets with a cipher? Asked when no more can come. */
+static bool xe_sa_receives(const struct xe_sa *sa)
+{
+	u64 started = 0, finished = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct xe_cpu *c = per_cpu_ptr(sa->cpu, cpu);
+
+		finished += READ_ONCE(c->finished);
+		started += READ_ONCE(c->started);
+	}
+	/* Pairs with the barrier in xe_fast_finished() */
+	smp_mb();
+	return started != finished;
+}
+
+/**
+ * xe_sa_destructor - xfrm_type::destructor of an extended SA
+ * @x: state whose last reference is gone
+ *
+ * Context: process, may sleep.
+ */
+void xe_sa_destructor(struct xfrm_state *x)
 {
 	struct xe_sa *sa = xe_sa_of(x);
 	const struct xe_gate *gate = sa->gate;
@@ -597,8 +613,13 @@ static void xe_sa_destructor(struct xfrm_state *x)
 	rcu = sa->rcu;
 	spin_unlock_bh(&sa->lock);
 	cond_synchronize_rcu(rcu);
+	/* Nor do their packets have one while a cipher has them */
+	while (xe_sa_receives(sa))
+		usleep_range(1000, 20000);
+	xe_standin_exit(sa);
 	xe_sa_delist(sa);
 
+	xe_mtu_exit(sa, x);
 	gate->orig->destructor(x);
 	/* xfrm drops the reference to this module through it */
 	WRITE_ONCE(x->type, &gate->type);

@@ -74,7 +74,7 @@ void xe_subspaces_exit(struct xe_sa *sa)
 }
 
 /**
- * xe_counter_get - the counter of a transmit subspace
+ * xe_counter_make - the counter of a transmit subspace that may have none
  * @sa: SA
  * @place: in the SA's range, below params.tx_subspaces
  * @gfp: how to allocate
@@ -85,18 +85,16 @@ void xe_subspaces_exit(struct xe_sa *sa)
  *
  * Return: the counter, or NULL without memory.
  */
-struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, gfp_t gfp,
-				  bool *first)
+struct xe_counter *xe_counter_make(struct xe_sa *sa, u32 place, gfp_t gfp,
+				   bool *first)
 {
-	/* Pairs with the cmpxchg() below */
-	struct xe_counter *old, *c = smp_load_acquire(&sa->tx[place]);
+	struct xe_counter *old, *c;
 
 	*first = false;
-	if (likely(c))
-		return c;
 	c = kzalloc(sizeof(*c), gfp);
 	if (!c)
 		return NULL;
+	c->max = sa->format->sn_max;
 	atomic64_set(&c->last, sa->params.tx_start - 1);
 	old = cmpxchg(&sa->tx[place], NULL, c);
 	if (old) {
@@ -109,7 +107,7 @@ struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, gfp_t gfp,
 }
 
 /**
- * xe_window_get - the window of a receive subspace
+ * xe_window_make - the window of a receive subspace that may have none
  * @sa: SA
  * @subspace: below params.rx_subspaces, of an authenticated packet or set by
  *            the administrator
@@ -118,15 +116,12 @@ struct xe_counter *xe_counter_get(struct xe_sa *sa, u32 place, gfp_t gfp,
  *
  * Return: the window, or NULL without memory.
  */
-struct xe_window *xe_window_get(struct xe_sa *sa, u32 subspace, gfp_t gfp,
-				bool *first)
+struct xe_window *xe_window_make(struct xe_sa *sa, u32 subspace, gfp_t gfp,
+				 bool *first)
 {
-	/* Pairs with the cmpxchg() below */
-	struct xe_window *old, *w = smp_load_acquire(&sa->rx[subspace]);
+	struct xe_window *old, *w;
 
 	*first = false;
-	if (likely(w))
-		return w;
 	w = xe_window_alloc(sa->params.window, gfp);
 	if (!w)
 		return NULL;

@@ -24,25 +24,29 @@ static u8 tunnel_dsfield(const struct xfrm_state *x, u8 inner)
 	return outer;
 }
 
+/* What a bundle leads to; a dummy packet has that and no bundle */
+static struct dst_entry *tunnel_route(const struct sk_buff *skb)
+{
+	struct dst_entry *dst = skb_dst(skb);
+
+	return dst->xfrm ? xfrm_dst_child(dst) : dst;
+}
+
 static void tunnel_encap4(const struct xfrm_state *x, struct sk_buff *skb,
 			  u8 inner_ds, __be16 df)
 {
-	struct dst_entry *dst = skb_dst(skb);
+	struct dst_entry *dst = tunnel_route(skb);
 	struct iphdr *iph = ip_hdr(skb);
 
 	iph->version = 4;
 	iph->ihl = 5;
 	iph->tos = tunnel_dsfield(x, inner_ds);
 	iph->frag_off = x->props.flags & XFRM_STATE_NOPMTUDISC ? 0 : df;
-	iph->ttl = ip4_dst_hoplimit(xfrm_dst_child(dst));
-	iph->protocol = IPPROTO_ESP;
+	iph->ttl = ip4_dst_hoplimit(dst);
 	iph->saddr = x->props.saddr.a4;
 	iph->daddr = x->id.daddr.a4;
 	/* The length and checksum come from __ip_local_out() */
 	ip_select_ident(dev_net(dst->dev), skb, NULL);
-
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	IPCB(skb)->flags = IPSKB_XFRM_TRANSFORMED | IPSKB_XFRM_TUNNEL_SIZE;
 }
 
 static void tunnel_encap6(const struct xfrm_state *x, struct sk_buff *skb,
@@ -51,28 +55,32 @@ static void tunnel_encap6(const struct xfrm_state *x, struct sk_buff *skb,
 	struct ipv6hdr *iph = ipv6_hdr(skb);
 
 	ip6_flow_hdr(iph, tunnel_dsfield(x, inner_ds), flow_label);
-	iph->nexthdr = IPPROTO_ESP;
-	iph->hop_limit = ip6_dst_hoplimit(xfrm_dst_child(skb_dst(skb)));
+	iph->hop_limit = ip6_dst_hoplimit(tunnel_route(skb));
 	iph->saddr = x->props.saddr.in6;
 	iph->daddr = x->id.daddr.in6;
-
-	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
-	IP6CB(skb)->flags = IP6SKB_XFRM_TRANSFORMED;
-	skb->ignore_df = 1;
 }
 
 /**
- * xe_tunnel_encap - write the outer header
- * @x: state, tunnel mode
- * @skb: a whole inner packet, headroom writable and large enough for
- *       x->props.header_len; its dst is the bundle
+ * xe_tunnel_header - write the outer header
+ * @sa: SA of any mode
+ * @skb: data at the payload; headroom for all that comes before it
+ * @inner_ds: TOS or traffic class of what is inside
+ * @df: Don't Fragment, or 0; for IPv4
+ * @flow_label: for IPv6
  *
- * Leaves things as xfrm_type::output() expects them: network header at the
- * outer header, transport header where ESP goes, data at the payload.
- *
- * Return: the ESP Next Header, or -EAFNOSUPPORT.
+ * Headers are then as xe_mode::encap() shall leave them.
  */
-int xe_tunnel_encap(const struct xfrm_state *x, struct sk_buff *skb)
+void xe_tunnel_header(const struct xe_sa *sa, struct sk_buff *skb, u8 inner_ds,
+		      __be16 df, __be32 flow_label)
+{
+	xe_outer_make(sa, skb);
+	if (sa->id.family == AF_INET)
+		tunnel_encap4(sa->x, skb, inner_ds, df);
+	else
+		tunnel_encap6(sa->x, skb, inner_ds, flow_label);
+}
+
+static int tunnel_encap(const struct xe_sa *sa, struct sk_buff *skb)
 {
 	__be32 flow_label = 0;
 	int next_header;
@@ -101,33 +109,12 @@ int xe_tunnel_encap(const struct xfrm_state *x, struct sk_buff *skb)
 
 	skb_set_inner_network_header(skb, skb_network_offset(skb));
 	skb_set_inner_transport_header(skb, skb_transport_offset(skb));
-	skb_set_network_header(skb, -(int)x->props.header_len);
-	if (x->props.family == AF_INET) {
-		skb_set_transport_header(skb, skb_network_offset(skb) +
-					 (int)sizeof(struct iphdr));
-		skb->mac_header = skb->network_header +
-				  offsetof(struct iphdr, protocol);
-		skb->protocol = htons(ETH_P_IP);
-		tunnel_encap4(x, skb, ds, df);
-	} else {
-		skb_set_transport_header(skb, skb_network_offset(skb) +
-					 (int)sizeof(struct ipv6hdr));
-		skb->mac_header = skb->network_header +
-				  offsetof(struct ipv6hdr, nexthdr);
-		skb->protocol = htons(ETH_P_IPV6);
-		tunnel_encap6(x, skb, ds, flow_label);
-	}
+	xe_tunnel_header(sa, skb, ds, df, flow_label);
 	return next_header;
 }
 
-/**
- * xe_tunnel_inner_ok - does what was protected look like its Next Header?
- * @skb: data at the inner header, writable
- * @next_header: from the trailer, IPPROTO_IPIP or IPPROTO_IPV6
- *
- * Return: whether there is a header of that version, all of it linear.
- */
-bool xe_tunnel_inner_ok(struct sk_buff *skb, int next_header)
+/* Is there a header of that version, all of it linear? */
+static bool tunnel_inner_ok(struct sk_buff *skb, int next_header)
 {
 	unsigned int len = next_header == IPPROTO_IPIP ?
 			   sizeof(struct iphdr) : sizeof(struct ipv6hdr);
@@ -136,16 +123,18 @@ bool xe_tunnel_inner_ok(struct sk_buff *skb, int next_header)
 	       skb->data[0] >> 4 == (next_header == IPPROTO_IPIP ? 4 : 6);
 }
 
-/**
- * xe_tunnel_decap - make the inner packet the packet
- * @x: state
- * @skb: data at the inner header, checked and writable; network header still
- *       at the outer one
- * @next_header: IPPROTO_IPIP or IPPROTO_IPV6
- */
-void xe_tunnel_decap(const struct xfrm_state *x, struct sk_buff *skb,
-		     int next_header)
+static enum xfrm_ext_stat tunnel_check(const struct xe_sa *sa,
+				       struct sk_buff *skb, int next_header)
 {
+	if (next_header != IPPROTO_IPIP && next_header != IPPROTO_IPV6)
+		return XFRM_EXT_STAT_RX_NEXT_HEADER;
+	return tunnel_inner_ok(skb, next_header) ? 0 : XFRM_EXT_STAT_RX_INNER;
+}
+
+static int tunnel_decap(const struct xe_sa *sa, struct sk_buff *skb,
+			int next_header)
+{
+	const struct xfrm_state *x = sa->x;
 	u8 outer = x->props.family == AF_INET ?
 		   ip_hdr(skb)->tos : ipv6_get_dsfield(ipv6_hdr(skb));
 	bool ce = !(x->props.flags & XFRM_STATE_NOECN) &&
@@ -167,7 +156,13 @@ void xe_tunnel_decap(const struct xfrm_state *x, struct sk_buff *skb,
 		if (ce)
 			IP6_ECN_set_ce(skb, ipv6_hdr(skb));
 	}
-	skb_mac_header_rebuild(skb);
-	if (skb->mac_len)
-		eth_hdr(skb)->h_proto = skb->protocol;
+	xe_outer_gone(skb);
+	return 0;
 }
+
+/* Either family in either */
+const struct xe_mode xe_mode_tunnel = {
+	.encap	= tunnel_encap,
+	.check	= tunnel_check,
+	.decap	= tunnel_decap,
+};

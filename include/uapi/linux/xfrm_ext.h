@@ -43,19 +43,26 @@
 #define XFRM_EXT_TX_WARN_DEFAULT	0xf00000000000
 #define XFRM_EXT_MEMORY_MAX_DEFAULT	67108864
 #define XFRM_EXT_GAP_DEFAULT		4294967296
+/* The same with format esp; the first without ESN only */
+#define XFRM_EXT_TX_WARN_DEFAULT_ESP	0xf0000000
+#define XFRM_EXT_GAP_DEFAULT_ESP	268435456
 
 /* Layout on the wire */
 enum xfrm_ext_format {
 	XFRM_EXT_FORMAT_ESP64,		/* SPI 32, Subspace ID 16, SN 48 */
+	XFRM_EXT_FORMAT_ESP,		/* RFC 4303: SPI 32, SN 32; one counter */
 };
 
 /* Where Pad Length and Next Header stand */
 enum xfrm_ext_trailer {
 	XFRM_EXT_TRAILER_END,		/* RFC 4303 */
+	XFRM_EXT_TRAILER_FRONT,		/* in a word before the payload */
+	XFRM_EXT_TRAILER_OMIT,		/* nowhere; tunnel mode only */
 };
 
 enum xfrm_ext_iv {
-	XFRM_EXT_IV_EXPLICIT,		/* eight octets on the wire */
+	XFRM_EXT_IV_EXPLICIT,		/* on the wire, as long as the cipher's is */
+	XFRM_EXT_IV_IMPLICIT,		/* RFC 8750: made from the number */
 };
 
 /*
@@ -81,6 +88,8 @@ enum xfrm_ext_sa_flags {
 	XFRM_EXT_SA_F_NO_FASTPATH = 1 << 0,	/* only the kernel's own path */
 	XFRM_EXT_SA_F_NO_REPLAY_PROTECTION = 1 << 1,	/* no windows */
 	XFRM_EXT_SA_F_HOLD = 1 << 2,		/* starts in XFRM_EXT_STATE_HELD */
+	XFRM_EXT_SA_F_BEET_FRAG = 1 << 3,		/* carry inner IPv4 fragments */
+	XFRM_EXT_SA_F_ESN = 1 << 4,		/* XFRM_EXT_FORMAT_ESP, 64-bit numbers */
 };
 
 enum xfrm_ext_cmd {
@@ -90,6 +99,7 @@ enum xfrm_ext_cmd {
 	XFRM_EXT_CMD_WITHDRAW,		/* do, CAP_NET_ADMIN */
 	XFRM_EXT_CMD_GET,		/* do and dump, CAP_NET_ADMIN */
 	XFRM_EXT_CMD_SET,		/* do, CAP_NET_ADMIN */
+	XFRM_EXT_CMD_DUMMY,		/* do, CAP_NET_ADMIN: send a packet of nothing */
 
 	/* Events; each tells the SA and the subspace */
 	XFRM_EXT_CMD_FIRST_USE,		/* event, first packet of a subspace */
@@ -145,12 +155,17 @@ enum xfrm_ext_attr {
 	XFRM_EXT_A_GAP,			/* u64, numbers to skip when sending */
 	XFRM_EXT_A_RELEASE,		/* flag, XFRM_EXT_STATE_HELD ends */
 
+	/* XFRM_EXT_CMD_DUMMY */
+	XFRM_EXT_A_DUMMY_LEN,		/* u32, octets of nothing, default 0 */
+	XFRM_EXT_A_DUMMY_SUBSPACE,	/* u32, ID; absent: class 0's of the CPU */
+
 	/* What this module and kernel can do */
 	XFRM_EXT_A_CAP_FORMATS,		/* u32, bit per enum xfrm_ext_format */
 	XFRM_EXT_A_CAP_TRAILERS,	/* u32, bit per enum xfrm_ext_trailer */
 	XFRM_EXT_A_CAP_IVS,		/* u32, bit per enum xfrm_ext_iv */
 	XFRM_EXT_A_CAP_SELECTS,		/* u32, bit per enum xfrm_ext_select */
 	XFRM_EXT_A_CAP_MODES,		/* u32, bit per XFRM_MODE_ */
+	XFRM_EXT_A_CAP_FLAGS,		/* u32, enum xfrm_ext_sa_flags */
 	XFRM_EXT_A_CAP_SUBSPACES_MAX,	/* u32 */
 	XFRM_EXT_A_CAP_WINDOW_MIN,	/* u32 */
 	XFRM_EXT_A_CAP_WINDOW_MAX,	/* u32 */
@@ -195,6 +210,8 @@ enum xfrm_ext_stat {
 	XFRM_EXT_STAT_TX_NO_SUBSPACES,	/* SA made for receiving only */
 	XFRM_EXT_STAT_TX_EXPIRED,	/* hard limit of the SA reached */
 	XFRM_EXT_STAT_TX_EXHAUSTED,	/* subspace sent its last number */
+	XFRM_EXT_STAT_TX_INNER,		/* not what this mode can carry */
+	XFRM_EXT_STAT_TX_FRAGMENT,	/* a fragment, which it must not carry */
 	XFRM_EXT_STAT_TX_TOO_BIG,	/* longer than an IP packet can be */
 	XFRM_EXT_STAT_TX_SEGMENT,	/* GSO or checksum could not be done */
 	XFRM_EXT_STAT_TX_NOMEM,
@@ -209,9 +226,11 @@ enum xfrm_ext_stat {
 	XFRM_EXT_STAT_RX_REPLAY,	/* seen before */
 	XFRM_EXT_STAT_RX_TOO_OLD,	/* left of the window */
 	XFRM_EXT_STAT_RX_ICV,		/* authentication failed */
-	XFRM_EXT_STAT_RX_TRAILER,	/* Pad Length beyond the packet */
+	XFRM_EXT_STAT_RX_TRAILER,	/* trailer does not fit the packet */
 	XFRM_EXT_STAT_RX_NEXT_HEADER,	/* does not fit the mode */
 	XFRM_EXT_STAT_RX_DUMMY,		/* Next Header 59: not an error */
+	XFRM_EXT_STAT_RX_PSEUDO_HEADER,	/* BEET's, malformed */
+	XFRM_EXT_STAT_RX_FRAGMENT,	/* a fragment in BEET, not to be taken */
 	XFRM_EXT_STAT_RX_INNER,		/* inner header malformed */
 	XFRM_EXT_STAT_RX_NOMEM,
 	XFRM_EXT_STAT_RX_NOMEM_WINDOW,	/* no memory for a subspace's window */

@@ -11,6 +11,9 @@
 #include <linux/netdevice.h>
 #include <linux/netlink.h>
 #include <linux/slab.h>
+#include <net/ip.h>
+#include <net/ip6_fib.h>
+#include <net/route.h>
 #include <net/xfrm.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
@@ -121,13 +124,11 @@ static inline u8 xe_state_dir(const struct xfrm_state *x)
 #endif
 }
 
-/* XFRMA_NAT_KEEPALIVE_INTERVAL, in seconds; 0 if off */
-static inline u32 xe_state_nat_keepalive(const struct xfrm_state *x)
+static inline void xe_state_copy_dir(struct xfrm_state *to,
+				     const struct xfrm_state *from)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
-	return 0;
-#else
-	return x->nat_keepalive_interval;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	to->dir = from->dir;
 #endif
 }
 
@@ -138,6 +139,20 @@ static inline u32 xe_state_cpu(const struct xfrm_state *x)
 	return U32_MAX;
 #else
 	return x->pcpu_num;
+#endif
+}
+
+/* Find the way of a received IPv4 packet; under RCU */
+static inline int xe_route_input(struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+	return ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos,
+				    skb->dev);
+#else
+	return ip_route_input_noref(skb, iph->daddr, iph->saddr,
+				    ip4h_dscp(iph), skb->dev);
 #endif
 }
 

@@ -26,9 +26,9 @@
 #include "../../../net/xfrm_ext/window.h"
 #include "suites.h"
 
-static unsigned long ops = 10000000;
-module_param(ops, ulong, 0444);
-MODULE_PARM_DESC(ops, "deliveries in the concurrent tests");
+unsigned long xe_kunit_ops = 10000000;
+module_param_named(ops, xe_kunit_ops, ulong, 0444);
+MODULE_PARM_DESC(ops, "deliveries in the concurrent tests; fuzzers take up to a tenth of it");
 
 #define ROUND		(1 << 19)	/* numbers, all the oracle remembers */
 #define BATCH		256		/* deliveries between looks around */
@@ -227,7 +227,7 @@ KUNIT_ARRAY_PARAM(window_size, window_sizes, window_size_desc);
 
 static void window_concurrent(struct kunit *test)
 {
-	u64 goal = ops / ARRAY_SIZE(window_sizes);
+	u64 goal = xe_kunit_ops / ARRAY_SIZE(window_sizes);
 	int i, threads = max_t(int, num_online_cpus(), 2);
 	u32 size = *(const u32 *)test->param_value;
 	struct stream *s = test->priv;

@@ -103,7 +103,7 @@ static void select_mark_flow(struct kunit *test)
 
 static void counter_forward(struct kunit *test)
 {
-	struct xe_counter c = {};
+	struct xe_counter c = { .max = XE_SN_MAX };
 	bool first;
 	u64 sn;
 
@@ -191,6 +191,7 @@ static void counter_shared(struct kunit *test)
 	r->taken = kunit_kzalloc(test, BITS_TO_LONGS(2 * DRAWS) *
 				 sizeof(long), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, r->taken);
+	r->c.max = XE_SN_MAX;
 	atomic64_set(&r->c.last, XE_SN_MAX - 2 * DRAWS);
 	init_completion(&r->done);
 	for (i = 0; i < THREADS; i++) {

@@ -13,8 +13,11 @@
 #include "../../../net/xfrm_ext/counter.h"
 #include "../../../net/xfrm_ext/format.h"
 #include "../../../net/xfrm_ext/window.h"
-#include "golden.h"
 #include "suites.h"
+
+unsigned long xe_kunit_seed = 0xbee7;
+module_param_named(seed, xe_kunit_seed, ulong, 0444);
+MODULE_PARM_DESC(seed, "of the fuzzers");
 
 /* Smallest, two of the usual, largest */
 static const u32 window_sizes[] = { 64, 128, 1024, 65536 };
@@ -298,7 +301,7 @@ static void window_memory(struct kunit *test)
 
 static void counter_counts(struct kunit *test)
 {
-	struct xe_counter c = { ATOMIC64_INIT(0) };
+	struct xe_counter c = { .max = XE_SN_MAX };
 	bool first;
 	u64 sn, i;
 
@@ -314,7 +317,10 @@ static void counter_counts(struct kunit *test)
 /* The last number is 2^48 - 1; then it stops, for good, and says so once */
 static void counter_stops(struct kunit *test)
 {
-	struct xe_counter c = { ATOMIC64_INIT((1LL << 48) - 3) };
+	struct xe_counter c = {
+		.last = ATOMIC64_INIT((1LL << 48) - 3),
+		.max = XE_SN_MAX,
+	};
 	bool first;
 	u64 sn;
 	int i;
@@ -335,88 +341,19 @@ static void counter_stops(struct kunit *test)
 		}
 	}
 	KUNIT_EXPECT_EQ(test, xe_counter_last(&c), 0xffffffffffffULL);
-}
 
-static void golden_desc(const struct xfrm_ext_golden *g, char *desc)
-{
-	strscpy(desc, g->name, KUNIT_PARAM_DESC_SIZE);
-}
-
-KUNIT_ARRAY_PARAM(golden, xfrm_ext_golden, golden_desc);
-
-/* Header, IV, nonce and AAD as the reference implementation has them */
-static void esp64_golden(struct kunit *test)
-{
-	const struct xfrm_ext_golden *g = test->param_value;
-	struct xe_seq seq = { .subspace = g->subspace, .sn = g->sn };
-	u8 hdr[XE_HDR_MAX], iv[XE_IV_LEN], nonce[XE_NONCE_LEN];
-
-	KUNIT_ASSERT_EQ(test, xe_format_esp64.hdr_len, sizeof(g->header));
-	xe_format_esp64.build(hdr, cpu_to_be32(g->spi), seq);
-	KUNIT_EXPECT_EQ(test, memcmp(hdr, g->header, sizeof(g->header)), 0);
-	/* The AAD is the header as sent */
-	KUNIT_EXPECT_EQ(test, memcmp(hdr, g->aad, sizeof(g->aad)), 0);
-	xe_format_esp64.iv(iv, seq);
-	KUNIT_EXPECT_EQ(test, memcmp(iv, g->iv, sizeof(g->iv)), 0);
-	xe_nonce(nonce, g->salt, iv);
-	KUNIT_EXPECT_EQ(test, memcmp(nonce, g->nonce, sizeof(g->nonce)), 0);
-
-	seq = xe_format_esp64.parse(g->header);
-	KUNIT_EXPECT_EQ(test, seq.subspace, g->subspace);
-	KUNIT_EXPECT_EQ(test, seq.sn, g->sn);
-}
-
-/* Each field at its limits stays out of its neighbours */
-static void esp64_limits(struct kunit *test)
-{
-	static const u8 all_id[12] = {
-		0xff, 0xff, 0xff, 0xfe, 0xff, 0xff, 0, 0, 0, 0, 0, 1
+	/* Of RFC 4303 without ESN it is 2^32 - 1 */
+	c = (struct xe_counter){
+		.last = ATOMIC64_INIT(0xfffffffe),
+		.max = U32_MAX,
 	};
-	static const u8 all_sn[12] = {
-		0, 0, 0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff
-	};
-	struct xe_seq seq = { .subspace = 65535, .sn = 1 };
-	u8 hdr[12];
-
-	xe_format_esp64.build(hdr, htonl(0xfffffffe), seq);
-	KUNIT_EXPECT_EQ(test, memcmp(hdr, all_id, 12), 0);
-	seq = xe_format_esp64.parse(all_id);
-	KUNIT_EXPECT_EQ(test, seq.subspace, 65535);
-	KUNIT_EXPECT_EQ(test, seq.sn, 1);
-
-	seq = (struct xe_seq){ .subspace = 0, .sn = XE_SN_MAX };
-	xe_format_esp64.build(hdr, htonl(1), seq);
-	KUNIT_EXPECT_EQ(test, memcmp(hdr, all_sn, 12), 0);
-	seq = xe_format_esp64.parse(all_sn);
-	KUNIT_EXPECT_EQ(test, seq.subspace, 0);
-	KUNIT_EXPECT_EQ(test, seq.sn, 0xffffffffffffULL);
-}
-
-static void trailer_build(struct kunit *test)
-{
-	/* RFC 4303 section 2.4: payload length mod 4, then the trailer */
-	static const struct {
-		unsigned int len;
-		u8 trailer[5];
-	} cases[4] = {
-		{ 4, { 1, 2, 2, 41 } },
-		{ 3, { 1, 1, 41 } },
-		{ 2, { 0, 41 } },
-		{ 5, { 1, 2, 3, 3, 41 } },
-	};
-	unsigned int payload;
-	u8 trailer[6];
-
-	for (payload = 0; payload < 2000; payload++) {
-		const u8 *expected = cases[payload % 4].trailer;
-		unsigned int len = cases[payload % 4].len;
-
-		KUNIT_ASSERT_EQ(test, xe_trailer_len(payload), len);
-		trailer[len] = 0xaa;
-		xe_trailer_build(trailer, len, 41);
-		KUNIT_EXPECT_EQ(test, memcmp(trailer, expected, len), 0);
-		KUNIT_EXPECT_EQ(test, trailer[len], 0xaa);
-	}
+	KUNIT_EXPECT_TRUE(test, xe_counter_next(&c, &sn, &first));
+	KUNIT_EXPECT_EQ(test, sn, 0xffffffffULL);
+	KUNIT_EXPECT_FALSE(test, xe_counter_next(&c, &sn, &first));
+	KUNIT_EXPECT_TRUE(test, first);
+	KUNIT_EXPECT_FALSE(test, xe_counter_next(&c, &sn, &first));
+	KUNIT_EXPECT_FALSE(test, first);
+	KUNIT_EXPECT_EQ(test, xe_counter_last(&c), 0xffffffffULL);
 }
 
 /* What is set counts as seen; all else is as ever */
@@ -474,20 +411,9 @@ static struct kunit_suite counter_suite = {
 	.test_cases = counter_cases,
 };
 
-static struct kunit_case format_cases[] = {
-	KUNIT_CASE_PARAM(esp64_golden, golden_gen_params),
-	KUNIT_CASE(esp64_limits),
-	KUNIT_CASE(trailer_build),
-	{}
-};
-
-static struct kunit_suite format_suite = {
-	.name = "xfrm_ext_format",
-	.test_cases = format_cases,
-};
-
 kunit_test_suites(&window_suite, &concurrent_suite, &counter_suite,
-		  &sender_suite, &format_suite);
+		  &sender_suite, &formats_suite, &golden_suite,
+		  &beet_suite, &inner_suite);
 
 MODULE_DESCRIPTION("Unit tests of xfrm_ext");
 MODULE_LICENSE("GPL");
