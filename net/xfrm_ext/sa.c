@@ -297,6 +297,14 @@ static int xe_km_notify(struct xfrm_state *x, const struct km_event *c)
 {
 	struct xe_sa *sa = x ? xe_sa_of(x) : NULL;
 
+	switch (c->event) {
+	case XFRM_MSG_NEWSA:
+	case XFRM_MSG_UPDSA:
+	case XFRM_MSG_DELSA:
+	case XFRM_MSG_EXPIRE:
+	case XFRM_MSG_FLUSHSA:
+		xe_flows_forget(x ? xs_net(x) : c->net);
+	}
 	if (!sa) {
 		if (x && c->event == XFRM_MSG_UPDSA)
 			xe_sa_updated(x);
@@ -320,6 +328,7 @@ static int xe_km_notify(struct xfrm_state *x, const struct km_event *c)
 static int xe_km_notify_policy(struct xfrm_policy *xp, int dir,
 			       const struct km_event *c)
 {
+	xe_flows_forget(xp ? xp_net(xp) : c->net);
 	return 0;
 }
 
