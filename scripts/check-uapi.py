@@ -318,6 +318,11 @@ def attribute(spec, name, group=0):
     return next(a for a in attrs if a["name"] == name)
 
 
+def definition(spec, name):
+    """A constant or enum of the spec, to be changed."""
+    return next(d for d in spec["definitions"] if d["name"] == name)
+
+
 SPEC_MUTATIONS = {
     "attribute gone": lambda s: s["attribute-sets"][0]["attributes"].pop(),
     "attribute added": lambda s: s["attribute-sets"][1]["attributes"].append(
@@ -334,8 +339,8 @@ SPEC_MUTATIONS = {
     "limit changed": lambda s: attribute(s, "window")["checks"].update(min=32),
     "limit gone": lambda s: attribute(s, "rx-subspaces").pop("checks"),
     "constant": lambda s: s["definitions"][0].update(value=1),
-    "enum entry": lambda s: s["definitions"][4]["entries"].append("esp128"),
-    "enum name": lambda s: s["definitions"][4].update({"enum-name": "xfrm-ext-f"}),
+    "enum entry": lambda s: definition(s, "format")["entries"].append("esp128"),
+    "enum name": lambda s: definition(s, "format").update({"enum-name": "xfrm-ext-f"}),
     "family name": lambda s: s.update(name="xfrm_etx"),
     "family version": lambda s: s.update(version=2),
     "group name": lambda s: s["mcast-groups"]["list"][0].update(name="x"),
