@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* As much of the kernel as net/xfrm_ext/window.c needs, for a process */
+/* As much of the kernel as window.c and trailer.c need, for a process */
 #ifndef SHIM_H
 #define SHIM_H
 
 #include <assert.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
+#define u8	uint8_t
 #define u32	uint32_t
 #define u64	uint64_t
 #define s64	int64_t
@@ -29,6 +32,8 @@ struct shim_atomic64 {
 #define shim_cas(v, old, new, order) \
 	__atomic_compare_exchange_n(&(v)->counter, old, new, false, order, \
 				    __ATOMIC_RELAXED)
+#define atomic64_try_cmpxchg(v, old, new) \
+	shim_cas(v, old, new, __ATOMIC_SEQ_CST)
 #define atomic64_try_cmpxchg_relaxed(v, old, new) \
 	shim_cas(v, old, new, __ATOMIC_RELAXED)
 #define atomic64_try_cmpxchg_release(v, old, new) \
@@ -37,6 +42,7 @@ struct shim_atomic64 {
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 
 #define likely(x)		__builtin_expect(!!(x), 1)
+#define unlikely(x)		__builtin_expect(!!(x), 0)
 #define max_t(type, a, b) ({ \
 	type _a = (a), _b = (b); \
 	_a > _b ? _a : _b; })
@@ -46,6 +52,17 @@ struct shim_atomic64 {
 #define __fls(x)		(63 - __builtin_clzll(x))
 #define ilog2(x)		__fls(x)
 #define hweight32(x)		__builtin_popcount(x)
+
+#define ALIGN(x, a) ({ \
+	__typeof__(x) _m = (a) - 1; \
+	((x) + _m) & ~_m; })
+
+static inline unsigned int get_unaligned_be16(const void *p)
+{
+	const uint8_t *octets = p;
+
+	return octets[0] << 8 | octets[1];
+}
 
 static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
 {

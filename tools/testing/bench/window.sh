@@ -37,4 +37,4 @@ sed -n 's,^#include <\(linux/.*\)>,\1,p' "$source"/window.[ch] |
 gcc -O2 -Wall -Werror -pthread -D_GNU_SOURCE -I "$tmp" -include "$here/shim.h" \
 	-D'____cacheline_aligned_in_smp=__attribute__((aligned(64)))' \
 	-o "$tmp/window" "$source/window.c" "$here/window.c"
-"$tmp/window" "${1:-$(nproc)}"
+[[ ${1-} == --build ]] || "$tmp/window" "${1:-$(nproc)}"

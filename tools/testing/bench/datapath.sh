@@ -1,0 +1,397 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 1800
+#
+# What a packet costs between dst_output() and a device, and between
+# netif_receive_skb() and a protocol, in a guest. run.sh beside this runs it;
+# Documentation/bench.rst describes it.
+#
+#   $METER    insn: nanoseconds per packet, which are instructions in a guest with --icount,
+#             the median of batches of 64
+#             pps: packets per second of all CPUs together, and alone= of one of them while the
+#             others wait, in turns of some milliseconds; ROUNDS rounds of all variants in turn
+#   $SET      quick: 64 octets, AES-128-GCM; clear, stock ESP and format esp64
+#             full: all sizes, algorithms and formats
+#             cheap: the same with an AES-GCM that does nothing
+#             profile: the quick set on one CPU, for profile.py
+#             functions: the quick set, for functions.py
+#             forward: what gateways forward, AES-128-GCM
+#             lines: all CPUs at once, for lines.py
+#
+# Each result is a line "= kernel=... meter=... dir=tx|rx variant=... alg=... len=...
+# cpus=... round=... value=... order=... packets=... arrived=..."; variants are
+#   clear, stock, esp, esp64    with insn, the first two before xfrm_ext is loaded
+#   clear-loaded, stock-loaded  with xfrm_ext loaded
+#   clear-beside, stock-beside  and an extended SA in the same namespaces
+#   flows                       esp64, and the gateway has its flow cache on
+# and dir is, besides, out and in: of a gateway that encrypts, and of one that decrypts;
+#   cipher                      the AEAD alone; alg is the kernel's name of it
+. "$(dirname "$0")/../selftests/lib.sh"
+
+METER=${METER:-insn} SET=${SET:-quick} ROUNDS=${ROUNDS:-15}
+bench=/proc/xfrm_ext_bench
+cpus=$(nproc) label='' scale='' orders=0
+[[ $METER == insn || $SET == lines ]] || scale=' scale=1'
+
+# In transmitter and receiver: a device that swallows everything, and addresses behind
+end() { # ns number-here number-there
+	netns_add "$1"
+	ip -n "$1" -batch - <<-EOF2
+		link add sink mtu 9216 type dummy
+		link set sink up
+		addr add 10.0.0.$2/24 dev sink
+		addr add 10.$2.0.1/24 dev lo
+		route add 10.$3.0.0/24 via 10.0.0.$3 src 10.$2.0.1
+	EOF2
+	# A packet that is to be cut is cut by this machine, in clear, too
+	ip netns exec "$1" ethtool -K sink tso off gso off >/dev/null
+}
+
+pair() { # variant
+	end "t-$1" 1 2
+	end "r-$1" 2 1
+}
+
+key() { # octets
+	local k
+
+	printf -v k '%02x' $(seq 1 "$1")
+	echo "0x$k"
+}
+
+algorithm() { # alg
+	case $1 in
+	aes128) echo "rfc4106(gcm(aes)) $(key 20) 128" ;;
+	aes256) echo "rfc4106(gcm(aes)) $(key 36) 128" ;;
+	chacha) echo "rfc7539esp(chacha20,poly1305) $(key 36) 128" ;;
+	esac
+}
+
+# Stock ESP has a window of 32, as usual; several CPUs deliver one SA's packets out of order,
+# which takes its largest, and that takes ESN
+words() { # variant tx|rx
+	case $METER-$1-$2 in
+	insn-stock*-rx) echo "replay-window 32" ;;
+	pps-stock*) echo "replay-window 4096 flag esn" ;;
+	*-esp-tx) echo "ext format esp tx-subspaces 1" ;;
+	*-esp-rx) echo "ext format esp rx-subspaces 1 window 4096" ;;
+	*-esp64-tx) echo "ext format esp64 tx-subspaces $cpus" ;;
+	*-esp64-rx) echo "ext format esp64 rx-subspaces $cpus window 1024" ;;
+	esac
+}
+
+sas() { # variant alg
+	local state
+
+	[[ $1 != clear* ]] || return 0
+	state="state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel"
+	state+=" aead $(algorithm "$2")"
+	ip -n "t-$1" -batch - <<-EOF2
+		xfrm state flush
+		xfrm policy flush
+		xfrm $state $(words "$1" tx)
+		xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 1 mode tunnel
+	EOF2
+	ip -n "r-$1" -batch - <<-EOF2
+		xfrm state flush
+		xfrm policy flush
+		xfrm $state $(words "$1" rx)
+		xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir in tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 1 mode tunnel
+	EOF2
+}
+
+# An extended SA that has nothing to do with the packets
+beside() { # variant
+	local more
+
+	more="proto esp spi 0x300 reqid 3 mode tunnel aead $(algorithm aes128)"
+	ip -n "t-$1" -batch - <<<"xfrm state add src 10.0.0.1 dst 10.0.0.3 $more ext tx-subspaces 1" ||
+		bail "no extended SA beside $1"
+	ip -n "r-$1" -batch - <<<"xfrm state add src 10.0.0.1 dst 10.0.0.4 $more ext rx-subspaces 1" ||
+		bail "no extended SA beside $1"
+}
+
+bail() {
+	echo "Bail out! $*"
+	exit 1
+}
+
+# Sets packets_, arrived_, alone_, pps_, each_
+order() { # ns words...
+	local n=$1
+
+	shift
+	orders=$((orders + 1))
+	ip netns exec "$n" bash -c "echo '$*' >$bench" || bail "$n: $*"
+	# shellcheck disable=SC2046 # words
+	local $(<$bench)
+	# shellcheck disable=SC2154 # read just now
+	packets_=$packets arrived_=$arrived alone_=$alone pps_=$pps each_=$each
+}
+
+# Where it is counted what each costs, not even one may be lost
+say() { # dir variant alg len cpus round
+	local value=$each_ n ns=${2%%-*}
+
+	if [[ $METER == pps ]]; then
+		value="$pps_ alone=$alone_"
+	elif [[ $4 != gso ]] && ((arrived_ != packets_)); then
+		for n in "t-$ns" "r-$ns" "$1-$ns"; do
+			echo "# $n"
+			ip netns exec "$n" grep -v ' 0$' /proc/net/xfrm_stat
+			ip -n "$n" -s xfrm state
+		done
+		bail "$*: $arrived_ of $packets_ arrived"
+	fi
+	echo "= kernel=$KERNEL_NAME meter=$METER dir=$1 variant=$2 alg=${label:-$3} len=$4 cpus=$5" \
+		"round=$6 value=$value order=$orders packets=$packets_ arrived=$arrived_"
+}
+
+flow() { # len cpus packets
+	echo "dev=sink src=10.1.0.1 dst=10.2.0.1 len=$1 packets=$3 cpus=$2"
+}
+
+sent() { # variant alg len cpus packets round
+	order "t-$1" "send $(flow "$3" "$4" "$5")$scale"
+	say tx "$1" "$2" "$3" "$4" "$6"
+}
+
+received() { # variant alg len cpus packets round
+	order "t-$1" "keep $(flow "$3" "$4" "$5")$scale"
+	order "r-$1" "receive dev=sink packets=$5 cpus=$4$scale"
+	say rx "$1" "$2" "$3" "$4" "$6"
+}
+
+measure() { # variant alg len cpus packets round
+	sent "$@"
+	received "$@"
+}
+
+# The first ones of a size, and of an SA, make what the others find
+warm() { # variant len packets
+	order "t-$1" "keep $(flow "$2" "$cpus" "$3")"
+	order "r-$1" "receive dev=sink cpus=$cpus packets=$3"
+}
+
+# A gateway that encrypts (out) or decrypts (in), and nothing else does either. Dummy devices
+# have no neighbours to ask for. Policies are for both directions, as gateways have them.
+gateway() { # out|in variant
+	local n=$1-$2 here there far near tx=tx
+
+	case $1 in
+	out) here=10.0.0.1 there=10.0.0.2 near=10.1.0.0/24 far=10.2.0.0/24 ;;
+	in) here=10.0.0.2 there=10.0.0.1 near=10.2.0.0/24 far=10.1.0.0/24 tx=rx ;;
+	esac
+	netns_add "$n"
+	ip -n "$n" -batch - <<-EOF2
+		link add in mtu 9216 type dummy
+		link add out mtu 9216 type dummy
+		link set in up
+		link set out up
+		addr add $here/32 dev lo
+		route add 10.1.0.0/24 dev in
+		route add 10.2.0.0/24 dev out
+		route add $there dev $([[ $1 == out ]] && echo out || echo in)
+	EOF2
+	[[ $2 != clear ]] || return 0
+	ip -n "$n" -batch - <<-EOF2
+		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel aead $(algorithm aes128) $(words "${2/flows/esp64}" $tx)
+		xfrm policy add src $near dst $far dir out tmpl src $here dst $there proto esp reqid 1 mode tunnel
+		xfrm policy add src $far dst $near dir in tmpl src $there dst $here proto esp reqid 1 mode tunnel
+		xfrm policy add src $far dst $near dir fwd tmpl src $there dst $here proto esp reqid 1 mode tunnel
+	EOF2
+	[[ $2 != flows ]] || ip -n "$n" xfrm ext flows on
+}
+
+# UDP is what a flow cache knows flows of
+forwarded() { # out|in variant packets
+	local sender=t-${2/flows/esp64}
+
+	[[ $1 == in ]] || sender=t-clear
+	order "$sender" "keep $(flow 64 1 "$3") proto=17"
+	order "$1-$2" "receive dev=in out=out packets=$3"
+}
+
+forward() {
+	local way variant
+
+	for variant in stock esp64; do
+		sas $variant aes128
+	done
+	for way in out in; do
+		for variant in clear stock esp64 flows; do
+			gateway $way $variant
+			forwarded $way $variant 256
+			forwarded $way $variant 2048
+			say $way $variant aes128 64 1 1
+		done
+	done
+}
+
+# From now on AES-GCM does nothing
+cheap() {
+	label=cheap
+	echo cheap >$bench || bail 'no cheap cipher'
+}
+
+ciphers() { # len...
+	local len name assoc decrypt
+
+	for len; do
+		for name in 'gcm(aes)/8' 'rfc4106(gcm(aes))/16'; do
+			for decrypt in 0 1; do
+				assoc=${name#*/} name=${name%/*}
+				order "t-clear" "cipher alg=$name keylen=$((16 + (assoc == 16) * 4)) assoc=$assoc len=$(((len + 2 + 3) / 4 * 4)) packets=2048 decrypt=$decrypt"
+				echo "= kernel=$KERNEL_NAME meter=$METER dir=$([[ $decrypt == 1 ]] && echo rx || echo tx)" \
+					"variant=cipher alg=$name len=$len cpus=1 round=1 value=$each_ order=$orders"
+				name=$name/$assoc
+			done
+		done
+	done
+}
+
+modprobe xfrm_ext_bench
+# The fast ones of what the CPU can do; User-mode Linux has none
+modprobe -q -a aesni_intel chacha-x86_64 poly1305-x86_64 || true
+sysctl -qw net.core.netdev_max_backlog=100000
+for variant in clear stock esp esp64; do
+	pair $variant
+done
+
+insn() { # alg size...
+	local alg=$1 variant len
+
+	for variant in clear stock $variants; do
+		[[ $variant != clear || $alg == aes128 ]] || continue
+		sas "$variant" "$alg"
+		for len in "${@:2}"; do
+			warm "$variant" "$len" 256
+			measure "$variant" "$alg" "$len" 1 $((len > 2000 ? 640 : 2048)) 1
+		done
+		gso "$variant" "$alg"
+	done
+}
+
+# 61,440 octets of payload, cut into segments that fit 1,500 with ESP; per large packet
+gso() { # variant alg
+	[[ $SET == @(full|cheap) ]] || return 0
+	order "t-$1" "send $(flow 0 1 64) gso=1380"
+	order "t-$1" "send $(flow 0 1 256) gso=1380"
+	say tx "$1" "$2" gso 1 1
+}
+
+# The same packets with the module loaded, and with an extended SA in their namespaces
+with() {
+	local variant
+
+	for variant in clear stock; do
+		sas $variant aes128
+		again $variant loaded
+		beside $variant
+		again $variant beside
+	done
+}
+
+again() { # variant word
+	order "t-$1" "send $(flow 64 1 256)"
+	order "t-$1" "send $(flow 64 1 4096)"
+	say tx "$1-$2" aes128 64 1 1
+	warm "$1" 64 256
+	order "t-$1" "keep $(flow 64 1 4096)"
+	order "r-$1" "receive dev=sink cpus=1 packets=4096"
+	say rx "$1-$2" aes128 64 1 1
+}
+
+pps() { # alg size packets rounds
+	local round variant
+
+	for variant in $variants; do
+		sas "$variant" "$1"
+		warm "$variant" "$2" 2048
+	done
+	for ((round = 1; round <= $4; round++)); do
+		for variant in $variants; do
+			measure "$variant" "$1" "$2" "$cpus" "$3" "$round"
+		done
+	done
+}
+
+# For a profile taken from outside: when each was measured, by the clock that this machine
+# shares with the one it runs on
+profile() {
+	local round variant
+
+	for variant in $variants; do
+		sas "$variant" aes128
+		warm "$variant" 64 2048
+	done
+	for round in {1..12}; do
+		for variant in $variants; do
+			timed tx "$variant" "t-$variant" "send $(flow 64 1 30000)"
+			order "t-$variant" "keep $(flow 64 1 30000)"
+			timed rx "$variant" "r-$variant" "receive dev=sink packets=30000"
+		done
+	done
+}
+
+timed() { # dir variant ns words...
+	local start=$EPOCHREALTIME
+
+	order "${@:3}"
+	echo "= window dir=$1 variant=$2 start=$start end=$EPOCHREALTIME each=$each_"
+}
+
+variants='esp esp64'
+many=$([[ $KERNEL_NAME == *-uml ]] && echo 20000 || echo 6000)
+case $METER-$SET in
+insn-quick)
+	variants=esp64
+	insn aes128 64
+	ciphers 64
+	with
+	;;
+insn-functions)
+	variants=esp64
+	insn aes128 64
+	ciphers 64
+	cat /proc/kallsyms >/out/kallsyms
+	;;
+insn-full)
+	for alg in aes128 aes256 chacha; do
+		insn $alg 64 576 1420 9000
+	done
+	ciphers 64 576 1420 9000
+	with
+	;;
+insn-forward)
+	forward
+	[[ ! -d /out ]] || cat /proc/kallsyms >/out/kallsyms
+	;;
+insn-cheap)
+	cheap
+	insn aes128 64 576 1420 9000
+	;;
+pps-full)
+	variants='clear stock esp esp64'
+	pps aes128 64 "$many" "$ROUNDS"
+	pps aes128 1420 $((many / 2)) $(((ROUNDS + 1) / 2))
+	;;
+pps-cheap)
+	cheap
+	variants='clear stock esp esp64'
+	pps aes128 64 "$many" $(((ROUNDS + 1) / 2))
+	;;
+pps-lines)
+	variants='clear stock esp esp64'
+	pps aes128 64 4096 1
+	cat /proc/kallsyms >/out/kallsyms
+	;;
+pps-profile)
+	variants='clear stock esp64'
+	profile
+	cat /proc/kallsyms >/out/kallsyms
+	;;
+*)
+	bail "no such set: $METER-$SET"
+	;;
+esac

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The loops of the bench: fresh packets into dst_output(), packets that were
+ * prepared into netif_receive_skb(), plaintext into a cipher.
+ */
+#include <crypto/aead.h>
+#include <linux/etherdevice.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <net/ip.h>
+#include <net/protocol.h>
+#include <net/route.h>
+#include <net/tcp.h>
+#include <net/xfrm.h>
+
+#include "datapath.h"
+
+/* What a driver leaves before the IP header of a packet that is forwarded */
+#define HEADROOM	(NET_SKB_PAD + NET_IP_ALIGN + ETH_HLEN)
+/* Its buffers are larger than small packets; this holds any ESP trailer */
+#define TAILROOM	64
+
+/* The payload of a packet that is to be cut is in pages */
+#define GSO_PAGES	15
+#define GSO_HEADERS	(sizeof(struct iphdr) + sizeof(struct tcphdr))
+
+/* So long packets may be on their way when a receiver has given its last */
+#define PATIENCE_NS	(20 * NSEC_PER_MSEC)
+
+static DEFINE_PER_CPU(u64, bench_arrivals);
+
+/* Packets for receivers, each CPU's own */
+static DEFINE_PER_CPU_ALIGNED(struct sk_buff_head, bench_kept);
+
+/**
+ * struct flow - what one CPU sends
+ * @dst: its way, looked up once, as a socket keeps it
+ * @packet: its linear part
+ * @len: octets of that
+ * @page: each piece of the rest, if it is to be cut
+ * @gso: octets of payload of a segment, or 0
+ */
+struct flow {
+	struct dst_entry *dst;
+	u8 *packet;
+	unsigned int len;
+	struct page *page;
+	unsigned int gso;
+};
+
+static void flow_close(struct flow *f)
+{
+	dst_release(f->dst);
+	kfree(f->packet);
+	if (f->page)
+		__free_page(f->page);
+}
+
+static void flow_header(const struct flow *f, const struct bench_run *run,
+			__be32 saddr, __be32 daddr)
+{
+	unsigned int len = f->len + (f->gso ? GSO_PAGES * PAGE_SIZE : 0);
+	struct iphdr *iph = (struct iphdr *)f->packet;
+	struct tcphdr *th = (struct tcphdr *)(iph + 1);
+
+	iph->version = 4;
+	iph->ihl = sizeof(*iph) / 4;
+	iph->tot_len = htons(len);
+	iph->frag_off = htons(IP_DF);
+	iph->ttl = 64;
+	iph->protocol = f->gso ? IPPROTO_TCP : run->proto;
+	iph->saddr = saddr;
+	iph->daddr = daddr;
+	ip_send_check(iph);
+	if (!f->gso)
+		return;
+	th->source = htons(1000);
+	th->dest = htons(9);
+	th->doff = sizeof(*th) / 4;
+	th->ack = 1;
+	th->check = ~tcp_v4_check(len - sizeof(*iph), saddr, daddr, 0);
+}
+
+/*
+ * On the CPU that sends: each has routes of its own, and a bundle. What is there
+ * is flow_close()'s, also if there is an error.
+ */
+static int flow_open(struct flow *f, const struct bench_run *run,
+		     unsigned int cpu)
+{
+	struct flowi4 fl4 = {
+		.saddr = run->src,
+		.daddr = htonl(ntohl(run->dst) + cpu),
+		.flowi4_proto = run->gso ? IPPROTO_TCP : run->proto,
+	};
+	struct rtable *rt;
+
+	memset(f, 0, sizeof(*f));
+	f->gso = run->gso;
+	f->len = run->gso ? GSO_HEADERS : run->len;
+	f->packet = kzalloc(f->len, GFP_KERNEL);
+	if (!f->packet)
+		return -ENOMEM;
+	if (f->gso) {
+		f->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!f->page)
+			return -ENOMEM;
+	}
+	rt = ip_route_output_flow(run->net, &fl4, NULL);
+	if (IS_ERR(rt))
+		return PTR_ERR(rt);
+	f->dst = &rt->dst;
+	flow_header(f, run, fl4.saddr, fl4.daddr);
+	return 0;
+}
+
+static void fresh_gso(struct sk_buff *skb, const struct flow *f)
+{
+	int i;
+
+	for (i = 0; i < GSO_PAGES; i++) {
+		get_page(f->page);
+		skb_add_rx_frag(skb, i, f->page, 0, PAGE_SIZE, PAGE_SIZE);
+	}
+	skb->ip_summed = CHECKSUM_PARTIAL;
+	skb->csum_start = skb_transport_header(skb) - skb->head;
+	skb->csum_offset = offsetof(struct tcphdr, check);
+	skb_shinfo(skb)->gso_type = SKB_GSO_TCPV4;
+	skb_shinfo(skb)->gso_size = f->gso;
+	skb_shinfo(skb)->gso_segs = DIV_ROUND_UP(GSO_PAGES * PAGE_SIZE, f->gso);
+}
+
+static struct sk_buff *fresh(const struct flow *f)
+{
+	struct sk_buff *skb = alloc_skb(HEADROOM + f->len + TAILROOM,
+					GFP_ATOMIC);
+
+	if (unlikely(!skb))
+		return NULL;
+	skb_reserve(skb, HEADROOM);
+	skb_put_data(skb, f->packet, f->len);
+	skb_reset_network_header(skb);
+	skb_set_transport_header(skb, sizeof(struct iphdr));
+	skb->protocol = htons(ETH_P_IP);
+	skb->dev = f->dst->dev;
+	skb_dst_set(skb, dst_clone(f->dst));
+	if (f->gso)
+		fresh_gso(skb, f);
+	return skb;
+}
+
+static int send_batch(const struct flow *f, struct net *net)
+{
+	struct sk_buff *skb;
+	int i;
+
+	for (i = 0; i < BATCH; i++) {
+		skb = fresh(f);
+		if (unlikely(!skb))
+			return -ENOMEM;
+		dst_output(net, NULL, skb);
+	}
+	return 0;
+}
+
+/**
+ * bench_send - send packets, from their allocation to the sink
+ * @w: worker; its batches and packets are counted
+ *
+ * Return: 0 or a negative errno.
+ */
+int bench_send(struct bench_worker *w)
+{
+	const struct bench_run *run = w->run;
+	unsigned int n;
+	struct flow f;
+	int err;
+	u64 t;
+
+	err = flow_open(&f, run, w->cpu);
+	/* Others wait for it in any case */
+	while ((n = bench_turn(w))) {
+		while (n-- && !err) {
+			t = ktime_get_ns();
+			bench_mark(BENCH_MARK_BEGIN);
+			local_bh_disable();
+			err = send_batch(&f, run->net);
+			/* With what it leaves for the softirq */
+			local_bh_enable();
+			bench_mark(BENCH_MARK_END);
+			bench_batch_done(w, ktime_get_ns() - t);
+		}
+	}
+	flow_close(&f);
+	return err;
+}
+
+static unsigned int bench_keep_proto;
+
+/*
+ * What reaches the device (software offload encrypts as late as that): a copy
+ * as a driver's, in one piece with an Ethernet header to be filled in, on this
+ * CPU's list
+ */
+static int bench_keep(struct sk_buff *skb, struct net_device *dev,
+		      struct packet_type *pt, struct net_device *orig_dev)
+{
+	int at = skb_network_offset(skb);
+	u8 proto = ip_hdr(skb)->protocol;
+	struct sk_buff *copy;
+
+	if (skb->protocol != htons(ETH_P_IP) ||
+	    (proto != IPPROTO_ESP && proto != bench_keep_proto))
+		goto out;
+	copy = netdev_alloc_skb_ip_align(dev, ETH_HLEN + skb->len - at);
+	if (!copy)
+		goto out;
+	skb_put_zero(copy, ETH_HLEN);
+	if (skb_copy_bits(skb, at, skb_put(copy, skb->len - at), skb->len - at))
+		kfree_skb(copy);
+	else
+		__skb_queue_tail(this_cpu_ptr(&bench_kept), copy);
+out:
+	consume_skb(skb);
+	return 0;
+}
+
+static struct packet_type bench_tap = {
+	.type	= htons(ETH_P_ALL),
+	.func	= bench_keep,
+};
+
+/**
+ * bench_forget - nobody will receive what was kept
+ */
+void bench_forget(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		__skb_queue_purge(per_cpu_ptr(&bench_kept, cpu));
+}
+
+/**
+ * bench_keep_begin - from now on keep what a device sends
+ * @run: its device, and the protocol of inner packets
+ *
+ * Context: process.
+ */
+void bench_keep_begin(const struct bench_run *run)
+{
+	bench_forget();
+	bench_keep_proto = run->proto;
+	bench_tap.dev = run->dev;
+	bench_tap.af_packet_net = dev_net(run->dev);
+	dev_add_pack(&bench_tap);
+}
+
+/**
+ * bench_keep_end - no more
+ *
+ * Context: process.
+ */
+void bench_keep_end(void)
+{
+	dev_remove_pack(&bench_tap);
+}
+
+/* As a driver gives it to the stack */
+static void receive_prepare(struct sk_buff *skb, struct net_device *dev)
+{
+	struct ethhdr *eth = (struct ethhdr *)skb->data;
+
+	ether_addr_copy(eth->h_dest, dev->dev_addr);
+	eth->h_proto = htons(ETH_P_IP);
+	skb->protocol = eth_type_trans(skb, dev);
+}
+
+/* Softirqs that took too long go on in a thread of their own */
+static void receive_rest(const u64 *arrivals, u64 until)
+{
+	u64 end = ktime_get_ns() + PATIENCE_NS;
+
+	while (READ_ONCE(*arrivals) < until && ktime_get_ns() < end)
+		schedule_timeout_uninterruptible(1);
+}
+
+/**
+ * bench_receive - receive the packets that this CPU has kept
+ * @w: worker; its batches and packets are counted, and what arrives
+ *
+ * What arrives, passes the inbound policy and is counted by a protocol handler.
+ *
+ * Return: 0 or a negative errno.
+ */
+int bench_receive(struct bench_worker *w)
+{
+	struct sk_buff_head *kept = per_cpu_ptr(&bench_kept, w->cpu);
+	const struct bench_run *run = w->run;
+	const u64 *arrivals = per_cpu_ptr(&bench_arrivals, w->cpu);
+	u64 before = READ_ONCE(*arrivals), t;
+	struct sk_buff *skb;
+	unsigned int n;
+	int i;
+
+	skb_queue_walk(kept, skb)
+		receive_prepare(skb, run->dev);
+	while ((n = bench_turn(w))) {
+		while (n-- && skb_queue_len(kept) >= BATCH) {
+			t = ktime_get_ns();
+			bench_mark(BENCH_MARK_BEGIN);
+			local_bh_disable();
+			for (i = 0; i < BATCH; i++)
+				netif_receive_skb(__skb_dequeue(kept));
+			/* The inner packets' NAPI runs here */
+			local_bh_enable();
+			bench_mark(BENCH_MARK_END);
+			bench_batch_done(w, ktime_get_ns() - t);
+		}
+	}
+	if (run->out)
+		return 0;
+	receive_rest(arrivals, before + w->packets);
+	w->arrived = READ_ONCE(*arrivals) - before;
+	return 0;
+}
+
+/* The end of a received packet: an inner one, for this machine */
+static int bench_arrive(struct sk_buff *skb)
+{
+	this_cpu_inc(bench_arrivals);
+	consume_skb(skb);
+	return 0;
+}
+
+static const struct net_protocol bench_protocol = {
+	.handler = bench_arrive,
+};
+
+static int cipher_loop(struct bench_worker *w, struct aead_request *req)
+{
+	unsigned int n;
+	int i, err = 0;
+	u64 t;
+
+	while ((n = bench_turn(w))) {
+		while (n-- && !err) {
+			t = ktime_get_ns();
+			bench_mark(BENCH_MARK_BEGIN);
+			local_bh_disable();
+			for (i = 0; !err && i < BATCH; i++)
+				err = w->run->decrypt ?
+				      crypto_aead_decrypt(req) :
+				      crypto_aead_encrypt(req);
+			local_bh_enable();
+			bench_mark(BENCH_MARK_END);
+			bench_batch_done(w, ktime_get_ns() - t);
+		}
+	}
+	return err;
+}
+
+/*
+ * A request in one piece, as of a linear packet; decrypted into other memory,
+ * for what comes out would not be authentic a second time
+ */
+static int cipher_request(struct bench_worker *w, struct crypto_aead *aead,
+			  struct aead_request *req, u8 *in, u8 *out)
+{
+	const struct bench_run *run = w->run;
+	unsigned int size = run->assoc + run->len + 16;
+	struct scatterlist src, dst;
+	u8 iv[16] = {};
+	int err;
+
+	sg_init_one(&src, in, size);
+	sg_init_one(&dst, out, size);
+	aead_request_set_tfm(req, aead);
+	aead_request_set_callback(req, 0, NULL, NULL);
+	aead_request_set_ad(req, run->assoc);
+	aead_request_set_crypt(req, &src, &src, run->len, iv);
+	if (run->decrypt) {
+		err = crypto_aead_encrypt(req);
+		if (err)
+			return err;
+		aead_request_set_crypt(req, &src, &dst, run->len + 16, iv);
+	}
+	return cipher_loop(w, req);
+}
+
+/**
+ * bench_cipher - encrypt, or decrypt, the same packet again and again
+ * @w: worker; its batches are counted
+ *
+ * Return: 0 or a negative errno.
+ */
+int bench_cipher(struct bench_worker *w)
+{
+	const struct bench_run *run = w->run;
+	unsigned int size = run->assoc + run->len + 16;
+	struct aead_request *req = NULL;
+	struct crypto_aead *aead;
+	u8 *in, *out;
+	int err;
+
+	aead = crypto_alloc_aead(run->alg, 0, 0);
+	if (IS_ERR(aead))
+		return PTR_ERR(aead);
+	err = -ENOMEM;
+	in = kzalloc(max(size, run->keylen), GFP_KERNEL);
+	out = kzalloc(size, GFP_KERNEL);
+	req = aead_request_alloc(aead, GFP_KERNEL);
+	if (!in || !out || !req)
+		goto out;
+	err = crypto_aead_setkey(aead, in, run->keylen);
+	if (!err)
+		err = crypto_aead_setauthsize(aead, 16);
+	if (!err)
+		err = cipher_request(w, aead, req, in, out);
+out:
+	aead_request_free(req);
+	kfree(out);
+	kfree(in);
+	crypto_free_aead(aead);
+	return err;
+}
+
+int bench_flows_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		__skb_queue_head_init(per_cpu_ptr(&bench_kept, cpu));
+	return inet_add_protocol(&bench_protocol, BENCH_PROTO) ? -EBUSY : 0;
+}
+
+void bench_flows_exit(void)
+{
+	inet_del_protocol(&bench_protocol, BENCH_PROTO);
+	bench_forget();
+}

@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# All benches: runs what measures here, boots the guests of what does not, reports.
+#
+#   run.sh [PART]...     PART is one of
+#     quick    instructions per packet on 6.1, of what tx.insn.ratio and rx.insn.ratio
+#              need and no more: half a minute
+#     quick-7.3            the same on 7.3
+#     insn     instructions per packet, all sizes, algorithms and formats: 6.1 and 7.3
+#     pps      packets per second, on one CPU and two: User-mode Linux, and QEMU
+#     forward  what gateways forward: packets per second of two on User-mode Linux,
+#              instructions of one on 6.1
+#     forward-insn         the latter alone
+#     sa       what an extended SA takes
+#     profile  where the time goes, by function: User-mode Linux under perf
+#     functions            where the instructions go, by function: 6.1
+#     functions-7.3        the same on 7.3
+#     functions-forward    the same of gateways: 6.1
+#     lines    which cache lines two CPUs take from each other: 6.1
+#     lines-7.3            the same on 7.3
+#     window, trailer, tail, memory
+#              the script of that name beside this one
+#     build    alone: what runs on this machine is built, and does not run
+#     all      all of them but the last, the quick ones and the profiles; the default
+#
+# Leaves what the guests have said (*.results, *.log), report.json and *.svg in $OUT, by
+# default bench in the cache, in place of the last run's. ROUNDS=N for pps and forward, in
+# place of 15 and 9.
+set -euo pipefail
+. "$(dirname "$0")/../../../scripts/lib.sh"
+
+here=$ROOT/tools/testing/bench parts=()
+OUT=${OUT:-$CACHE/bench}
+
+# What guests say is kept, and shown as it comes but for results
+guest() { # name option...
+	local name=$1 rc=0
+
+	shift
+	log "# $name"
+	"$ROOT/tools/testing/qemu/run.sh" --raw "$@" >"$OUT/$name.log" || rc=$?
+	grep -v -e '^KTAP' -e '^= ' "$OUT/$name.log" || true
+	grep '^= ' "$OUT/$name.log" >"$OUT/$name.results" || true
+	((!rc)) || die "$name failed: $OUT/$name.log"
+}
+
+insn() { # name set kernel
+	guest "$1" --kernel "$3" --icount --append cryptomgr.notests=1 --env METER=insn \
+		--env "SET=$2" "$here/datapath.sh"
+}
+
+pps() { # name set kernel
+	guest "$1" --kernel "$3" --smp 2 --append cryptomgr.notests=1 --env METER=pps \
+		--env "SET=$2" "${rounds[@]}" "$here/datapath.sh"
+}
+
+# The guest says when it measured what; the samples in between are looked up in its symbols
+profile() {
+	type perf >/dev/null || die "needs perf: Debian's linux-perf"
+	rm -rf "$OUT/profile"
+	mkdir "$OUT/profile"
+	perf record -q -e cpu-clock:u -F 10000 -k realtime -o "$OUT/profile/perf.data" -- \
+		"$ROOT/tools/testing/qemu/run.sh" --kernel 7.3-uml --smp 1 --raw --out "$OUT/profile" \
+		--env METER=pps --env SET=profile "$here/datapath.sh" >"$OUT/profile/windows"
+	perf script --ns -i "$OUT/profile/perf.data" -F time,ip |
+		/usr/bin/python3 "$here/profile.py" "$OUT/profile/windows" "$OUT/profile/kallsyms"
+}
+
+# A plugin for QEMU
+plugin() { # name to
+	gcc -O2 -Wall -Werror -shared -fPIC -fvisibility=hidden -o "$2" "$here/$1.c"
+}
+
+# What a plugin counts in a guest is looked up in the guest's symbols
+plugged() { # name words set kernel option...
+	local name=$1 out=$OUT/$1
+
+	rm -rf "$out"
+	mkdir "$out"
+	plugin "$name" "$out/$name.so"
+	guest "$name/guest" --kernel "$4" --append cryptomgr.notests=1 --env "SET=$3" \
+		--out "$out" --plugin "$out/$name.so,out=$out/counts$2" "${@:5}" "$here/datapath.sh"
+	/usr/bin/python3 -B "$here/$name.py" "$out/"{guest.results,counts,kallsyms}
+}
+
+functions() { # kernel
+	plugged functions '' "${2:-functions}" "$1" --icount --env METER=insn
+}
+
+# Without a plugin packets are ten times as fast
+lines() { # kernel
+	plugged lines ,mem=1024 lines "$1" --mem 1024 --smp 2 --env METER=pps
+}
+
+# For who changes what they have in common with the module
+build() {
+	local tmp name
+
+	tmp=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_ext.XXXXXX")
+	for name in functions lines; do
+		plugin "$name" "$tmp/$name.so"
+	done
+	rm -r "$tmp"
+	for name in window trailer; do
+		"$here/$name.sh" --build
+	done
+}
+
+rounds=()
+[[ ! ${ROUNDS-} ]] || rounds=(--env "ROUNDS=$ROUNDS")
+(($#)) || set -- all
+for part; do
+	case $part in
+	all) parts+=(window trailer tail memory insn pps forward sa) ;;
+	*) parts+=("$part") ;;
+	esac
+done
+if [[ ${parts[*]} == build ]]; then
+	build
+	exit
+fi
+mkdir -p "$OUT"
+# A report is of one run: what an earlier one found may be of another module
+rm -f "$OUT"/*.results "$OUT"/report.json "$OUT"/*.svg
+for part in "${parts[@]}"; do
+	case $part in
+	quick) insn quick-6.1 quick 6.1-cloud ;;
+	quick-7.3) insn quick-7.3 quick 7.3-bench ;;
+	insn)
+		for kernel in 6.1-cloud 7.3-bench; do
+			insn "insn-$kernel" full $kernel
+			insn "insn-$kernel-cheap" cheap $kernel
+		done
+		;;
+	pps)
+		pps pps-uml full 7.3-uml
+		pps pps-uml-cheap cheap 7.3-uml
+		pps pps-tcg full 6.1-cloud
+		;;
+	forward-insn) insn forward-6.1 forward 6.1-cloud ;;
+	forward)
+		insn forward-6.1 forward 6.1-cloud
+		guest forward-uml --kernel 7.3-uml --smp 2 "${rounds[@]}" "$here/forward.sh"
+		;;
+	sa) guest sa --kernel 6.1-cloud --smp 2 "$here/sabytes.sh" ;;
+	profile) profile ;;
+	functions) functions 6.1-cloud ;;
+	functions-forward) functions 6.1-cloud forward ;;
+	functions-7.3) functions 7.3-bench ;;
+	lines) lines 6.1-cloud ;;
+	lines-7.3) lines 7.3-bench ;;
+	window | trailer) "$here/$part.sh" ;;
+	tail) "$ROOT/tools/testing/qemu/run.sh" --kernel 7.3-uml --raw "$here/tail.sh" ;;
+	memory) "$ROOT/tools/testing/qemu/run.sh" --kernel 6.1-cloud --raw "$here/memory.sh" ;;
+	*) die "unknown part $part" ;;
+	esac
+done
+if compgen -G "$OUT/*.results" >/dev/null; then
+	/usr/bin/python3 -B "$here/report.py" "$OUT"
+fi
