@@ -7,19 +7,23 @@
 #   TESTS="GLOB..."      only these tests: static/*, reference/*, build/*, sparse/*, qemu/*,
 #                        kunit/*, selftests/*; a folder's name stands for what is in it
 #   KERNELS="WORD..."    only on these kernels (kernel.sh --list); 6.1 is all of 6.1-*
-#   JOBS=N               so many tests or guests at a time, default 2: an emulated guest
-#                        seldom keeps more than one core busy
+#   JOBS=N               so many tests or guests at a time, by default one more than there are
+#                        CPUs: an emulated guest seldom keeps one quite busy
 #
-# A selftest runs on DEFAULT_KERNELS, or where its "# kernels: NAME..." says.
+# A selftest runs on DEFAULT_KERNELS, or where its "# kernels: NAME..." says; one with a line
+# "# append: WORD..." runs in a guest of its own, whose kernel gets these words, and one with
+# "# needs: NAME..." in a guest of its own that has these programs (see run.sh). Which kernel
+# is for what: tools/testing/README.md. 7.3-uml does everything; the others, which are emulated
+# and take several times as long, what they are there for.
 #
-# One line per test, the whole output of what fails, and at the very end the line
-# "N passed, N failed, N skipped". Exit status 1 if a test failed or none ran. What
+# One line per test, the whole output of what fails; at the end once more what has failed,
+# with the last lines of that, and as the very last the line "N passed, N failed, N skipped". Exit status 1 if a test failed or none ran. What
 # cannot run has failed.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 
-DEFAULT_KERNELS='6.1-cloud 6.1-debug 6.12-cloud 7.3-kcsan'
+DEFAULT_KERNELS='6.1-cloud 6.12-cloud 7.3-uml'
 read -r -a patterns <<<"${TESTS:-*}"
 read -r -a words <<<"${KERNELS-}"
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_ext.XXXXXX")
@@ -44,9 +48,9 @@ record() {
 }
 
 # job CMD...: in the background, no more than JOBS at a time
-running=0
+running=0 jobs=${JOBS:-$(($(nproc) + 1))}
 job() {
-	if ((running++ >= ${JOBS:-2})); then
+	if ((running++ >= jobs)); then
 		wait -n || true
 	fi
 	"$@" &
@@ -70,6 +74,7 @@ tried() {
 		[[ $status == ok ]] || cat "$output"
 	} >"$output.all"
 	cat "$output.all"
+	[[ $status == ok ]] || cp "$output.all" "$tmp/failed-${name//\//-}"
 	record "$status" host "$name"
 }
 
@@ -85,6 +90,12 @@ files() {
 }
 
 check_shellcheck() {
+	local file
+
+	# It lets pass what bash does not
+	for file in $(files -name '*.sh'); do
+		bash -n "$file" || return
+	done
 	# SC2317 takes functions that are called by their names in variables for dead
 	files '(' -name '*.sh' -o -path './.ci/run' ')' | xargs shellcheck -e SC2317
 }
@@ -152,31 +163,53 @@ check_reference() {
 runs_on() {
 	local line
 
-	line=$(sed -n '/^[^#]/q; s/^# kernels: *//p' "$1")
+	line=$(head_says kernels "$1")
 	[[ " ${line:-$DEFAULT_KERNELS} " == *" $2 "* ]]
 }
 
-guest() {
-	local kernel=$1 script name rc=0 scripts=() runner=tools/testing/qemu/run.sh
+# The selftests, and the unit tests, that are to run on a kernel
+scripts_on() { # kernel
+	local script name
 
-	if [[ $kernel == *-@(debug|kcsan|uml) ]] && wanted kunit/all; then
-		scripts+=(tools/testing/qemu/guest/kunit.sh)
+	if [[ $1 == *-@(debug|kcsan|uml) ]] && wanted kunit/all; then
+		echo tools/testing/qemu/guest/kunit.sh
 	fi
 	for script in tools/testing/selftests/*.sh; do
 		name=$(basename "$script" .sh)
-		[[ $name != lib* && -e $script ]] || continue
-		if wanted "selftests/$name" && runs_on "$script" "$kernel"; then
-			scripts+=("$script")
+		[[ $name != @(lib|lib-*) && -e $script ]] || continue
+		if wanted "selftests/$name" && runs_on "$script" "$1"; then
+			echo "$script"
 		fi
 	done
-	((${#scripts[@]})) || return 0
+}
 
+guest() {
+	local kernel=$1 script scripts=() alone=()
+
+	while read -r script; do
+		if [[ $(head_says append "$script")$(head_says needs "$script") ]]; then
+			alone+=("$script")
+		else
+			scripts+=("$script")
+		fi
+	done < <(scripts_on "$kernel")
 	results=$tmp/results-$kernel
 	: >"$results"
-	[[ $kernel != *-uml ]] || runner=tools/testing/uml/run.sh
-	"$runner" --kernel "$kernel" --results "$results" "${scripts[@]}" </dev/null 2>&1 ||
-		rc=$?
-	if ((rc)) && ! grep -q ^FAILED "$results"; then
+	((!${#scripts[@]})) || guest_run "$kernel" "${scripts[@]}"
+	for script in "${alone[@]}"; do
+		guest_run "$kernel" --append "$(head_says append "$script")" "$script"
+	done
+}
+
+guest_run() { # kernel [option...] script...
+	local rc=0 kernel=$1 results=$tmp/results-$1 failed
+
+	shift
+	failed=$(grep -c ^FAILED "$results" || true)
+	tools/testing/qemu/run.sh --kernel "$kernel" --results "$results" "$@" </dev/null 2>&1 |
+		tee -a "$tmp/guest-$kernel" || rc=$?
+	((!rc)) || cp "$tmp/guest-$kernel" "$tmp/failed-$kernel"
+	if ((rc)) && [[ $(grep -c ^FAILED "$results") == "$failed" ]]; then
 		echo "FAILED $kernel guest: could not run ($rc)"
 		record FAILED "$kernel" guest
 	fi
@@ -194,12 +227,14 @@ try static/checkpatch check_checkpatch
 try static/uapi scripts/check-uapi.py
 try reference/unittest check_reference
 try build/iproute2 scripts/iproute2.sh
+try build/bench tools/testing/bench/run.sh build
 for kernel in "${kernels[@]}"; do
 	try "build/$kernel" scripts/module.sh "$kernel"
 done
-# The slowest first, or the others wait for it in the end
+# Those with most to do first, or the others wait for them in the end
 mapfile -t kernels < <(for kernel in "${kernels[@]}"; do
-	echo "$(scripts/kernel.sh "$kernel" | sed -n 's/^factor=//p') $kernel"
+	factor=$(scripts/kernel.sh "$kernel" | sed -n 's/^factor=//p')
+	echo "$(($(scripts_on "$kernel" | wc -l) * factor)) $kernel"
 done | sort -s -k 1,1nr | cut -d ' ' -f 2)
 for kernel in "${kernels[@]}"; do
 	job guest "$kernel"
@@ -217,6 +252,11 @@ count() {
 	cat "$results"* | grep -c "^$1" || true
 }
 passed=$(count ok) failed=$(count FAILED) skipped=$(count SKIP)
+# Who looks at the end only
+for file in "$tmp"/failed-*; do
+	[[ ! -e $file ]] || { grep -v '^ok ' "$file" || true; } | tail -n 30 | cut -c 1-300
+done
+cat "$results"* | sed -n 's/^FAILED\t/FAILED /p' | tr '\t' ' '
 if ((passed + failed == 0)); then
 	log "no test ran: TESTS='${TESTS-}' KERNELS='${KERNELS-}'"
 fi

@@ -9,12 +9,12 @@
 #                                kdir=     build directory for external modules
 #                                modules=  its lib/modules/<release>
 #                                arch=     x86, or um for User-mode Linux
-#                                built=    1 if we built it: with KUnit, everything
-#                                          built in
+#                                built=    1 if we built it: everything built in
 #                                factor=   how many times slower tests may be
 #   kernel.sh --list [WORD...] expands words to names, one a line: a name stands
 #                              for itself, a version for all its kernels
-#                              (6.1 -> 6.1-cloud ...), nothing for every kernel
+#                              (6.1 -> 6.1-cloud ...), nothing for every kernel; but
+#                              *-bench, which "make bench" measures on, by name only
 #
 # The stock kernels are Debian's own image packages; they are unpacked, not installed.
 # Those of Debian 12 itself have the version of the headers packages that are installed
@@ -34,6 +34,7 @@ KERNELS_TABLE='
 6.12-cloud	stock	bookworm-backports	linux-headers-cloud-amd64	1
 7.3-kcsan	built	trixie-backports	linux-source-7.3		1	base pc kcsan
 7.3-uml		built	trixie-backports	linux-source-7.3		1	base uml
+7.3-bench	built	trixie-backports	linux-source-7.3		1	base pc bench
 '
 
 list() {
@@ -44,6 +45,7 @@ list() {
 		found=
 		while read -r name rest; do
 			[[ $name ]] || continue
+			[[ $name == "$word" || $name != *-bench ]] || continue
 			[[ -z $word || $name == "$word" || $name == "$word"-* ]] || continue
 			found=1
 			echo "$name"

@@ -12,6 +12,7 @@
 #   lock NAME              wait for and take a lock that is held until the script ends
 #   hash_of                hash of standard input, short enough for a file name
 #   fetch_deb PKG=VERSION  download a Debian package into the current directory
+#   head_says WORD SCRIPT  what the line "# WORD: ..." in the head of a test says
 #   debian_apt TYPE SUITE  an apt configuration that knows this suite of Debian's and
 #                          nothing else; TYPE is deb or deb-src. Prints the file, for
 #                          apt-get -c
@@ -58,6 +59,10 @@ lock() {
 
 hash_of() {
 	sha256sum | cut -c1-16
+}
+
+head_says() {
+	sed -n "/^[^#]/q; s/^# $1: *//p" "$2"
 }
 
 # The machine's package lists may be missing or older than the archive. Lists of

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Build xfrm_ext.ko for a kernel, and xfrm_ext_kunit.ko too if it has KUnit.
+# Build xfrm_ext.ko for a kernel, xfrm_ext_bench.ko, which nobody loads but "make bench",
+# and xfrm_ext_kunit.ko too if it has KUnit.
 #
 #   module.sh NAME      NAME as in kernel.sh; prints the directory of the .ko files
 #   module.sh --sparse NAME
@@ -22,7 +23,7 @@ fi
 name=${1:?$usage}
 answer=$("$ROOT/scripts/kernel.sh" "$name")
 eval "$answer"
-: "${kdir:?}" "${built:?}" "${arch:?}"
+: "${kdir:?}" "${arch:?}"
 
 # One directory per source tree and kernel build: nothing of another's is reused.
 key=$(echo "$ROOT $kdir" | hash_of)
@@ -39,11 +40,11 @@ done
 rsync -a --relative --delete --delete-missing-args \
 	--exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' \
 	--exclude='*.a' --exclude=modules.order --exclude=Module.symvers \
-	"$ROOT"/./{Makefile,Kbuild,net,include,tools/testing/kunit} "$build/" >&2
+	"$ROOT"/./{Makefile,Kbuild,net,include,tools/testing/{kunit,bench}} "$build/" >&2
 
 args=(-C "$kdir" "M=$build" "ARCH=$arch" "-j$(nproc)" W=1 KCFLAGS=-Werror
-	CONFIG_DEBUG_INFO_BTF_MODULES=)
-((!built)) || args+=(KUNIT=1)
+	CONFIG_DEBUG_INFO_BTF_MODULES= BENCH=1)
+! grep -qx CONFIG_KUNIT=y "$kdir/.config" || args+=(KUNIT=1)
 if [[ $sparse ]]; then
 	args+=(C=2 'CF=-D__CHECK_ENDIAN__')
 	# C=2 checks what is compiled, and all of it shall be

@@ -4,13 +4,16 @@
 # Make the guest's root, an initramfs.
 #
 #   mkinitramfs.sh --kernel NAME --out FILE --env FILE [--no-module] [--extra FILE]...
+#                  [--with NAME]...
 #
 #   --env FILE    becomes /xfrm_ext/run.env, which init.sh reads
 #   --extra FILE  becomes /xfrm_ext/extra/<its name>
+#   --with NAME   add the tree whose directory scripts/NAME.sh prints, and the libraries
+#                 that its files need
 #   --no-module   leave xfrm_ext out (for testing the runner)
 #
-# Three archives, one after the other: the userland, out of this machine's packages
-# and cached; the kernel's modules and ours; the tests, at /xfrm_ext as in the tree.
+# Archives, one after the other: the userland, out of this machine's packages and cached;
+# the kernel's modules and ours; the tests, at /xfrm_ext as in the tree; what was added.
 set -euo pipefail
 . "$(dirname "$0")/../../../scripts/lib.sh"
 
@@ -29,13 +32,14 @@ PACKAGES=(
 	python3.11-minimal libpython3.11-stdlib python3-cryptography python3-cffi-backend
 )
 
-kernel='' out='' env='' module=1 extra=()
+kernel='' out='' env='' module=1 extra=() with=()
 while (($#)); do
 	case $1 in
 	--kernel) kernel=$2; shift ;;
 	--out) out=$2; shift ;;
 	--env) env=$2; shift ;;
 	--extra) extra+=("$2"); shift ;;
+	--with) with+=("$2"); shift ;;
 	--no-module) module= ;;
 	*) die "unknown option $1" ;;
 	esac
@@ -192,4 +196,19 @@ cp "$ROOT/tools/testing/qemu/guest/init.sh" "$work/tests/init"
 chmod 755 "$work/tests/init"
 archive "$work/tests" "$work/tests.cpio"
 
-cat "$base" "$work/modules.cpio" "$work/tests.cpio" >"$out"
+mkdir "$work/with"
+for name in "${with[@]}"; do
+	dir=$("$ROOT/scripts/$name.sh")
+	cp -a "$dir/." "$work/with/"
+done
+# In the guest /usr/sbin is a link to /usr/bin
+if [[ -d $work/with/usr/sbin ]]; then
+	mkdir -p "$work/with/usr/bin"
+	mv "$work/with/usr/sbin/"* "$work/with/usr/bin/"
+	rmdir "$work/with/usr/sbin"
+fi
+# Those of its own, at paths of their own, ldd does not find and need not
+find "$work/with" -type f | copy_libraries "$work/with"
+archive "$work/with" "$work/with.cpio"
+
+cat "$base" "$work/modules.cpio" "$work/tests.cpio" "$work/with.cpio" >"$out"

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Start a guest, follow what it reports, judge it.
 
-usage: monitor.py --kernel NAME --token WORD --out DIR [--raw] [--timeout S]
-                  [--results FILE] [--expect NAME]... -- QEMU ARGUMENTS...
+usage: monitor.py --kernel NAME --token WORD --out DIR [--raw] [--native] [--timeout S]
+                  [--results FILE] [--expect NAME]... -- COMMAND ARGUMENTS...
 
-QEMU's standard output is the port xfrm_ext.out of init.sh. Prints a line for each
+The command's standard output is the port xfrm_ext.out of init.sh. Prints a line for each
 test, and all that a failing script printed; with --raw what the scripts print and
 nothing else. Appends to FILE, for each test: ok, FAILED or SKIP; kernel; name;
-seconds, separated by tabs. Whatever --expect names must have run.
+seconds, separated by tabs. Whatever --expect names must have run. With --native the
+command is no emulator but the kernel itself: how it ends is its own doing.
 
 Exit status: 0 all is well, 1 a test failed, 2 the guest could not be started, 3 the
-emulator has killed it: what is in FILE says nothing.
+emulator has killed it, or init.sh found that it does not emulate: what is in FILE says
+nothing.
 """
 
 import argparse
@@ -132,6 +134,7 @@ class Monitor:
         self.done = set()
         self.script = None
         self.verdict = False
+        self.flaw = ""
         self.raw = False
         self.last = time.monotonic()
         self.deadline = self.last + BOOT_LIMIT
@@ -202,6 +205,8 @@ class Monitor:
             self.end(rest[1])
         elif word == "verdict":
             self.verdict = True
+        elif word == "flaw":
+            self.flaw = " ".join(rest)
 
     def feed(self, buffer):
         """Take what is complete off the buffer; return the rest."""
@@ -223,9 +228,9 @@ class Monitor:
             self.text(buffer[:cut])
             return buffer[cut:]
 
-    def follow(self, qemu):
+    def follow(self, guest):
         buffer = ""
-        fd = qemu.stdout.fileno()
+        fd = guest.stdout.fileno()
         while True:
             left = min(self.deadline, self.args.end) - time.monotonic()
             if left <= 0:
@@ -240,28 +245,31 @@ class Monitor:
 
     def run(self):
         # The guest does not outlive this process, however that ends.
-        command = ["setpriv", "--pdeathsig", "KILL", "--"] + self.args.qemu
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as qemu:
+        command = ["setpriv", "--pdeathsig", "KILL", "--"] + self.args.command
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as guest:
             try:
-                why = self.follow(qemu)
+                why = self.follow(guest)
             finally:
                 # It says all it has to say before it powers off.
                 if self.verdict:
                     try:
-                        qemu.wait(20)
+                        guest.wait(20)
                     except subprocess.TimeoutExpired:
                         pass
-                qemu.kill()
-            code = qemu.wait()
+                guest.kill()
+            code = guest.wait()
         console = os.path.join(self.args.out, "console.log")
         if code > 0 and not os.path.getsize(console):
-            print(f"QEMU cannot run (status {code})", file=sys.stderr)
+            print(f"the guest cannot run (status {code})", file=sys.stderr)
             return 2
         if not self.verdict:
-            why = why or "the guest died"
-            if stale_breakpoint(console):
-                print(f"  {self.args.kernel} --- the emulator ran a breakpoint that was gone: "
-                      "nothing of this run counts", flush=True)
+            why = self.flaw or why or "the guest died"
+            flaw = ("" if self.args.native
+                    else self.flaw if self.flaw
+                    else "the emulator ran a breakpoint that was gone" if stale_breakpoint(console)
+                    else "the emulator aborted" if code == -signal.SIGABRT else "")
+            if flaw:
+                print(f"  {self.args.kernel} --- {flaw}: nothing of this run counts", flush=True)
                 return 3
             if self.script:
                 self.report("FAILED", f"{self.script}: script", f"{why} while it ran")
@@ -283,10 +291,11 @@ def main():
     parser.add_argument("--token", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--raw", action="store_true")
+    parser.add_argument("--native", action="store_true")
     parser.add_argument("--timeout", type=int, default=0)
     parser.add_argument("--results")
     parser.add_argument("--expect", action="append", default=[])
-    parser.add_argument("qemu", nargs="+")
+    parser.add_argument("command", nargs="+")
     args = parser.parse_args()
     args.end = time.monotonic() + args.timeout if args.timeout else float("inf")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Does the runner see what goes wrong? Guests whose scripts fail in every way that it
-# must notice; says what it missed. Needs neither the module nor its tests.
+# must notice; says what it missed. Needs neither the module nor its tests. Most of it in
+# User-mode Linux, where a guest is up at once; in QEMU what is about the emulator.
 set -euo pipefail
 . "$(dirname "$0")/../../../scripts/lib.sh"
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_ext.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 bad=0
+kernel=7.3-uml
 
 # script NAME < its text
 script() {
@@ -25,12 +27,12 @@ expect() {
 		scripts+=("$dir/$script.sh")
 	done
 	rm -f "$dir/results"
-	"$ROOT/tools/testing/qemu/run.sh" --kernel 6.1-cloud --no-module --out "$dir/out" \
+	"$ROOT/tools/testing/qemu/run.sh" --kernel "$kernel" --no-module --out "$dir/out" \
 		--results "$dir/results" "${scripts[@]}" >"$dir/output" 2>&1 </dev/null || rc=$?
 	cut -f 1,3 "$dir/results" >"$dir/got" || true
 	if ! diff -u "$dir/got" "$dir/expected" >"$dir/diff" || ((rc != status)); then
 		bad=1
-		echo "$title: exit status $rc, should be $status; results (-got +should):"
+		echo "$title, $kernel: exit status $rc, should be $status; results (-got +should):"
 		cat "$dir/diff"
 		cat "$dir/output"
 	fi
@@ -68,8 +70,12 @@ END
 script races <<-'END'
 	echo "BUG: KCSAN: data-race in a / b" >/dev/kmsg; echo 1..1; echo "ok 1 a"
 END
+# Every kernel can be made to die of this
 script panics <<-'END'
-	echo 1..1; echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 30
+	echo 1..1; sysctl -qw vm.panic_on_oom=2; tail /dev/zero; sleep 30
+END
+script leaves <<-'END'
+	echo 1..1; poweroff -f
 END
 # As the kernel says it when the emulator has run what is not there
 script stale <<-'END'
@@ -89,6 +95,13 @@ script breakpoint <<-'END'
 	sleep 1
 	echo c >/proc/sysrq-trigger
 	sleep 30
+END
+# CPU 1's timer, as it seems
+script timer <<-'END'
+	printf '#!/bin/bash\n[[ $2 != 1 ]] || exec sleep 1000\nshift 2\nexec "$@"\n' >/tmp/taskset
+	chmod +x /tmp/taskset
+	mount --bind /tmp/taskset "$(readlink -f "$(type -p taskset)")"
+	exit 1
 END
 script files <<-'END'
 	echo kept >/out/file; echo 1..1; echo "ok 1 a"
@@ -127,6 +140,17 @@ expect "a panic" 1 panics good <<-'END'
 	FAILED good: script
 	FAILED guest: script
 END
+expect "a guest that goes" 1 leaves <<-'END'
+	FAILED leaves: script
+	FAILED guest: script
+END
+expect "all is well" 0 good <<-'END'
+	ok good: a
+	SKIP good: b
+	ok guest: unload
+	ok guest: log
+END
+kernel=6.1-cloud
 expect "a breakpoint" 1 breakpoint <<-'END'
 	FAILED breakpoint: script
 	FAILED guest: script
@@ -138,10 +162,25 @@ if [[ $(grep -c 'nothing of this run counts' "$dir/output") != 2 ]]; then
 	bad=1
 	echo "what the emulator has killed was not run again"
 fi
-expect "all is well" 0 good <<-'END'
-	ok good: a
-	SKIP good: b
-	ok guest: unload
-	ok guest: log
+expect "the emulator's timers, twice" 1 timer good <<-'END'
+	FAILED guest: emulator
 END
+if [[ $(grep -c 'the timer of CPU 1 is silent: nothing of this run counts' "$dir/output") != 2 ]]; then
+	bad=1
+	echo "a timer that is silent was not seen"
+fi
+# aborts STATUS [--native]: what it says of a guest that aborts
+aborts() {
+	local rc=0
+
+	"$ROOT/tools/testing/qemu/monitor.py" --kernel "$kernel" --token none --out "$dir/out" \
+		"${@:2}" -- sh -c 'kill -ABRT $$' >"$dir/output" 2>&1 || rc=$?
+	((rc != $1)) || return 0
+	bad=1
+	echo "what aborted, ${2-an emulator}: exit status $rc, should be $1"
+	cat "$dir/output"
+}
+aborts 3
+# A kernel that is a process aborts when it panics
+aborts 1 --native
 exit "$bad"

@@ -1,6 +1,5 @@
 #!/usr/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 120
 #
 # After the last script of a boot: the module can go, nothing leaked, and the kernel
 # has said nothing that it should not.
