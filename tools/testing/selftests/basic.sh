@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# kernels: 6.1-cloud 6.1-amd64 6.1-debug 6.12-cloud 7.3-kcsan
-# timeout: 500
+# kernels: 6.1-cloud 6.1-amd64 6.12-cloud 7.3-uml
 #
 # An extended SA pair carries real traffic: every combination of inner and outer
 # family, on our own path and on the kernel's, with every key and ICV length.
@@ -23,9 +22,17 @@ gateway() { # ns
 	drops=$(awk '$1 == "drops"' "$tmp/state" | xargs)
 }
 
+# For wait_for: of both gateways
+settled() {
+	gateway "$g1"
+	sent1=$sent received1=$received drops1=$drops
+	gateway "$g2"
+	[[ $received == "$sent1" && $received1 == "$sent" ]]
+}
+
 # Traffic from a to b and back; then what left one gateway has come to the other
 carries() { # 4|6 inner family
-	local target sent received drops sent1 received1
+	local target sent received drops sent1 received1 drops1
 
 	case $1 in
 	4) target=10.2.0.2 ;;
@@ -34,11 +41,9 @@ carries() { # 4|6 inner family
 	ip netns exec "$a" ping -q -c 5 -i 0.05 -W 10 "$target"
 	traffic udp "$target" 7 1 100 1300 5000
 	traffic tcp "$target" 7 $((300000 / factor / factor))
-	gateway "$g1"
-	sent1=$sent received1=$received
-	expect "drops on g1" "$drops" "drops none drops none"
-	gateway "$g2"
-	expect "drops on g2" "$drops" "drops none drops none"
+	# The last packets of a connection may still be on their way
+	wait_for 10 settled || true
+	expect "drops" "$drops1, $drops" "drops none drops none, drops none drops none"
 	[[ ${sent1% *} -gt 20 && ${sent% *} -gt 20 ]]
 	expect "packets and octets from g1 to g2" "$received" "$sent1"
 	expect "packets and octets from g2 to g1" "$received1" "$sent"
@@ -91,16 +96,16 @@ wait_for 20 traffic udp fd02::2 7 1
 for path in on off; do
 	for outer in 4 6; do
 		for inner in 4 6; do
-			# A slow kernel does half of the kernel's own path
-			[[ $factor == 1 || $path == on || $inner != "$outer" ]] || continue
+			# Half of the kernel's own path; where all is slow, the half of everything
+			[[ $whole || $inner != "$outer" || ($factor == 1 && $path == on) ]] || continue
 			run "IPv$inner in IPv$outer, fastpath $path" combination $inner $outer $path
 		done
 	done
 done
 for key in 16 24 32; do
 	for icv in 64 96 128; do
-		# A slow kernel does the diagonal
-		((factor == 1 || key == icv / 4)) || continue
+		# The diagonal
+		[[ $whole ]] || ((key == icv / 4)) || continue
 		run "AES-$((key * 8))-GCM, ICV $((icv / 8))" algorithm $key $icv
 	done
 done

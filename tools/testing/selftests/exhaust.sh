@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 180
+# kernels: 6.1-cloud 7.3-uml
 #
 # A subspace that has sent 2^48 - 1 stops, for good: counted, told once, and nothing
 # takes the place of what it does not send. That its end is near has been told before,
@@ -97,8 +97,8 @@ modprobe xfrm_ext
 pair
 for path in on off; do
 	for outer in 4 6; do
-		# Each path and each family once is enough where it takes long
-		((factor > 1)) && [[ $path$outer == on6 || $path$outer == off4 ]] && continue
+		# Each path and each family once
+		[[ $whole || $path$outer == on4 || $path$outer == off6 ]] || continue
 		run "IPv$outer, fastpath $path" stops $outer $path
 	done
 done

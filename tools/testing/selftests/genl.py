@@ -9,7 +9,7 @@
 "many N" before a command makes N requests of it, each with an SPI one higher, a lot at a
 time.
 
-Command: caps, announce, withdraw, get, dump, or a number. Attributes by the name
+Command: caps, announce, withdraw, get, dump, set, dummy, flows, or a number. Attributes by the name
 that the uapi header gives them, in lower case with dashes (tx-subspaces), or by
 number. Values: a number, an address, ID:HIGHEST of a subspace, nothing for a flag, or
 hex:OCTETS for exactly these octets.
@@ -38,8 +38,16 @@ CLONE_NEWNET = 0x40000000
 MANY = 64  # requests at once
 
 COMMANDS = {"caps": 1, "announce": 2, "withdraw": 3, "get": 4, "dump": 4,
-            "set": 5}
+            "set": 5, "dummy": 6, "flows": 12}
 HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/uapi/linux/xfrm_ext.h"
+
+
+def names(enum, prefix):
+    """Numbers and names of an enum of the uapi header."""
+    body = re.search(rf"enum {enum} {{(.*?)}};", HEADER.read_text(), re.S).group(1)
+    body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+    words = (word.strip().removeprefix(prefix) for word in body.split(","))
+    return dict(enumerate(word.lower().replace("_", "-") for word in words))
 
 
 @contextlib.contextmanager
@@ -141,6 +149,7 @@ def enum(name):
 
 
 NAMES = enum("xfrm_ext_attr")
+FLOW_STATS = names("xfrm_ext_flow_stat", "XFRM_EXT_FLOW_STAT_")
 NUMBERS = {name: number for number, name in NAMES.items()}
 
 
@@ -216,6 +225,9 @@ def decode(kind, data):
     name = NAMES.get(kind)
     if name == "daddr":
         return str(ipaddress.ip_address(data))
+    if name == "flow-stats":
+        return ",".join(f"{FLOW_STATS[k]}:{int.from_bytes(n, sys.byteorder)}"
+                        for k, n in attrs(data))
     if name in ("reason", "cap-algorithm"):
         return data.rstrip(b"\0").decode()
     if name == "spi":

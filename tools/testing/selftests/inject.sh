@@ -1,25 +1,134 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 480
+# kernels: 6.1-debug 7.3-uml
 #
 # Packets that the reference makes, good and bad, get exactly the verdict that the
 # wire's rules give them, and move exactly one counter, on our own path and on the
-# kernel's. Somebody without the key makes no window, and moves none.
+# kernel's: in tunnel mode, and to the ends themselves in transport mode and BEET, with
+# every Next Header and pseudo header. Somebody without the key makes no window, and moves
+# none.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-wire.sh"
+. "$(dirname "$0")/lib-formats.sh"
 
-verdicts() { # cases|forge outer fastpath ICV subspaces window
-	local what=$1 outer=$2 ICV=$4 subspaces=$5 WINDOW=$6 path=slow
-	local MEMORY=$((1 << 32))
+# A verdicts.py that stays: starting it takes its time
+verdicts_open() {
+	mkfifo "$tmp/verdicts.in" "$tmp/verdicts.out"
+	ip netns exec "$g2" "$here/verdicts.py" --from "$g1" --to "$b" --log "$tmp/verdicts.log" \
+		<"$tmp/verdicts.in" >"$tmp/verdicts.out" &
+	exec {verdicts_in}>"$tmp/verdicts.in" {verdicts_out}<"$tmp/verdicts.out"
+	rm "$tmp/verdicts.in" "$tmp/verdicts.out"
+	read -r -t $((60 * factor)) <&"$verdicts_out"
+}
+
+verdicts_close() {
+	exec {verdicts_in}>&- {verdicts_out}<&-
+	wait
+}
+
+# As the script takes it, of the SA in sa.json, and fails
+judge() { # cases|forge|ends|formats window fastpath
+	local path=slow answer=nothing
 
 	[[ $3 == off ]] || path=fast
+	fastpath "$3"
+	echo "$1 $tmp/sa.json $2 $path" >&"$verdicts_in"
+	read -r -t $((120 * factor)) answer <&"$verdicts_out" || true
+	cat "$tmp/verdicts.log"
+	expect "answer" "$answer" ok
+}
+
+verdicts() { # cases|forge outer fastpath ICV subspaces window
+	local what=$1 outer=$2 ICV=$4 subspaces=$5 WINDOW=$6
+	local MEMORY=$((1 << 32))
+
 	flush
 	policies "$outer"
 	sa "$outer" '1>2' "$subspaces"
-	fastpath "$3"
 	reference_sa "$outer" '1>2' | sed "s/}/, \"subspaces\": $subspaces}/" >"$tmp/sa.json"
-	ip netns exec "$g2" "$here/verdicts.py" "$what" --sa "$tmp/sa.json" --window "$WINDOW" \
-		--path "$path" --from "$g1" --to "$b"
+	judge "$what" "$WINDOW" "$3"
+}
+
+# The receiving gateway is the end itself. What is UDP must have come through the SA; in
+# BEET so must all else
+ends() { # transport|beet outer inner fastpath [beet-frag]
+	local mode=$1 o1 o2 i1 i2 sel='' selector=proto\ udp more=''
+
+	outer "$2"
+	i1=$o1 i2=$o2
+	if [[ $mode == beet ]]; then
+		case $3 in
+		4) i1=10.1.0.1 i2=10.2.0.1 ;;
+		6) i1=fd01::1 i2=fd02::1 ;;
+		esac
+		sel="sel src $i1 dst $i2" selector=
+		more=", \"inner\": [\"$i1\", \"$i2\"]"
+		[[ ${5-} != on ]] || more+=', "beet_frag": true'
+	fi
+	flush
+	ip -n "$g2" -batch - <<-EOF
+		xfrm state add src $o1 dst $o2 proto esp spi 0x100 reqid 1 mode $mode \
+			aead $aead $key1 128 $sel ext rx-subspaces 4 window 128 ${5:+beet-frag $5}
+		xfrm policy add src $i1 dst $i2 $selector dir in \
+			tmpl src $o1 dst $o2 proto esp reqid 1 mode $mode
+	EOF
+	reference_sa "$2" '1>2' | sed "s/}/, \"subspaces\": 4, \"mode\": \"$mode\"$more}/" >"$tmp/sa.json"
+	judge ends 128 "$4"
+}
+
+# Of any format, placement, IV and algorithm
+placed() { # fastpath mode outer format trailer iv algorithm-words...
+	local mode=$2 o1 o2 i1 i2 inner='' sel='' words extension subspaces more=''
+
+	outer "$3"
+	i1=$o1 i2=$o2
+	flush
+	case $mode in
+	tunnel)
+		more='flag af-unspec'
+		policies "$3"
+		;;
+	beet)
+		i1=fd01::1 i2=fd02::1
+		sel="sel src $i1 dst $i2" inner=", \"inner\": [\"$i1\", \"$i2\"]"
+		;;
+	esac
+	extension_of "$4" "$5" "$6"
+	{
+		echo "xfrm state add src $o1 dst $o2 proto esp spi 0x100 reqid 1 mode $mode $more" \
+			"$(words_of 1 "${@:7}") $sel ext rx-subspaces $subspaces window 128 $words"
+		[[ $mode == tunnel ]] || echo "xfrm policy add src $i1 dst $i2" \
+			"$([[ $mode == beet ]] || echo proto udp) dir in" \
+			"tmpl src $o1 dst $o2 proto esp reqid 1 mode $mode"
+	} | ip -n "$g2" -batch -
+	printf '{"spi": "0x100", "src": "%s", "dst": "%s", "mode": "%s", "subspaces": %d%s, %s, %s}' \
+		"$o1" "$o2" "$mode" "$subspaces" "$inner" "$extension" \
+		"$(reference_words 1 "${@:7}")" >"$tmp/sa.json"
+	judge formats 128 "$1"
+}
+
+# One kernel does all of three algorithms; the others each placement, format and mode once
+placements() { # fastpath "name algorithm-words"
+	local format trailer iv mode outer
+
+	# shellcheck disable=SC2086 # words
+	set -- "$1" $2
+	for format in esp64 esp esn; do
+		for trailer in end front omit; do
+			for iv in explicit implicit; do
+				[[ $iv == explicit ]] || has_implicit "${@:3}" || continue
+				for mode in tunnel transport beet; do
+					[[ $trailer != omit || $mode == tunnel ]] || continue
+					outer=4
+					[[ $mode$format != transportesn ]] || outer=6
+					[[ $whole || "$format-$trailer-$iv-$mode" == @(esp64-omit-implicit-tunnel|esn-front-explicit-beet|esp-front-implicit-transport) ]] ||
+						continue
+					echo "# $2, $format, trailer $trailer, IV $iv, $mode over IPv$outer"
+					placed "$1" "$mode" "$outer" "$format" "$trailer" "$iv" "${@:3}"
+				done
+			done
+		done
+	done
 }
 
 # What is authentic is accepted as often as it comes; all else is as ever
@@ -76,19 +185,54 @@ drops_are() { # drops
 
 sysctl -qw net.core.netdev_max_backlog=100000
 gateways
+# All of what it says is compared
+ip netns exec "$g2" sysctl -qw net.ipv6.icmp.ratelimit=0
+verdicts_open
 for path in on off; do
-	run "every case in IPv4, fastpath $path" verdicts cases 4 $path 128 8 64
-	# A slow kernel does these once
 	[[ $factor == 1 || $path == on ]] || continue
+	run "every case in IPv4, fastpath $path" verdicts cases 4 $path 128 8 64
+done
+for path in on off; do
+	[[ $whole || $path == on ]] || continue
 	run "somebody without the key, fastpath $path" verdicts forge 4 $path 128 65536 65536
-	[[ $factor == 1 ]] || continue
-	# One kernel does all
-	[[ $KERNEL_NAME == 6.1-cloud || $path == on ]] || continue
+done
+for path in on off; do
+	[[ $whole || ($factor == 1 && $path == on) ]] || continue
 	run "every case in IPv6, fastpath $path" verdicts cases 6 $path 128 5 128
-	[[ $KERNEL_NAME == 6.1-cloud ]] || continue
+done
+for path in on off; do
+	[[ $whole ]] || continue
 	run "every case with an ICV of 8 octets, fastpath $path" verdicts cases 4 $path 64 8 64
 done
-run "replay protection off, outer IPv4, fastpath on" unprotected 4 on
+for outer in 4 6; do
+	for frag in on off; do
+		for path in on off; do
+			[[ $whole || $outer$frag$path == 4onon || $factor$outer$frag$path == 16onoff ]] ||
+				continue
+			run "every pseudo header, outer IPv$outer, fastpath $path, beet-frag $frag" \
+				ends beet $outer 4 $path $frag
+		done
+	done
+	for path in on off; do
+		[[ $whole || $outer$path == 4off || $factor$outer$path == 16on ]] || continue
+		run "transport, IPv$outer, fastpath $path" ends transport $outer $outer $path
+	done
+	for path in on off; do
+		[[ $whole || ($factor == 1 && $outer$path == 4on) ]] || continue
+		run "BEET, IPv6 in IPv$outer, fastpath $path" ends beet $outer 6 $path
+	done
+done
+for path in on off; do
+	for algorithm in "${algorithms[@]}"; do
+		name=${algorithm%% *}
+		[[ $name == gcm-128-16 || $whole$path == 1on && $name == @(ccm-128-8|cbc-128-sha256) ]] ||
+			continue
+		[[ $factor == 1 || $path == on ]] || continue
+		run "trailers, formats and IVs, $name, fastpath $path" placements $path "$algorithm"
+	done
+done
+verdicts_close
+((factor > 1)) || run "replay protection off, outer IPv4, fastpath on" unprotected 4 on
 run "replay protection off, outer IPv6, fastpath off" unprotected 6 off
 fastpath on
 flush

@@ -5,7 +5,11 @@
 # behind lib.sh.
 
 few() { # n: fewer where everything takes longer, but not none
-	echo $((factor > 1 ? ($1 + 9) / 10 : $1))
+	if [[ $whole ]]; then
+		echo "$1"
+	else
+		echo $((factor > 1 ? ($1 + 14) / 15 : ($1 + 2) / 3))
+	fi
 }
 
 # The lines of ip -batch that make an SA of the pair

@@ -24,6 +24,11 @@ failed=0
 # KASAN and lockdep under emulation take their time
 factor=${TIME_FACTOR:-1}
 
+# One kernel does all of everything, the one that runs on this machine's own CPUs. The others
+# do some of each kind, for what differs between kernels
+# shellcheck disable=SC2034 # for the scripts that read this
+if [[ ${KERNEL_NAME-} == *-uml ]]; then whole=1; else whole=; fi
+
 key1=0x000102030405060708090a0b0c0d0e0fcafebabe
 key2=0x101112131415161718191a1b1c1d1e1fdeadbeef
 aead='rfc4106(gcm(aes))'
@@ -101,15 +106,22 @@ wait_for() { # seconds command...
 	done
 }
 
-# An SA lives as long as a packet that came through it. A CPU lets go of packets that it
-# has freed for another with the next packet it receives (skb_attempt_defer_free(), which
-# TCP calls): let each receive one.
+# An SA lives as long as a packet that came through it. Datagrams that were read on another
+# CPU wait there to be freed until that CPU receives its next packet, however long it takes
+# (skb_attempt_defer_free(), called by UDP with the secpath in place): let each receive one.
 nudge_cpus() {
 	local cpu
 
 	for ((cpu = 0; cpu < $(nproc); cpu++)); do
 		taskset -c "$cpu" ping -q -c 1 127.0.0.1
 	done
+}
+
+# For wait_for: no SA and no announcement, of no namespace
+unused() {
+	[[ $(</sys/module/xfrm_ext/refcnt) != 0 ]] || return 0
+	nudge_cpus
+	[[ $(</sys/module/xfrm_ext/refcnt) == 0 ]]
 }
 
 # For wait_for
@@ -208,6 +220,22 @@ pair() {
 	pair_end "$g2" 2 1
 	wait_for 10 ip netns exec "$g1" ping -c 1 -W 1 10.2.0.1
 	wait_for 10 ip netns exec "$g1" ping -c 1 -W 1 fd02::1
+}
+
+# The same, and neighbours are known: nobody asks for them, in clear or through the SAs of
+# transport mode, which are for all that the outer addresses send
+pair_acquainted() {
+	local n other
+
+	pair
+	for n in 1 2; do
+		other=$((3 - n))
+		ip -n "$(ns_of "$n")" -batch - <<-EOF
+			link set wan address 02:00:00:00:00:0$n
+			neigh replace 10.0.0.$other lladdr 02:00:00:00:00:0$other dev wan nud permanent
+			neigh replace fd00::$other lladdr 02:00:00:00:00:0$other dev wan nud permanent
+		EOF
+	done
 }
 
 pair_end() { # ns number-here number-there
@@ -315,6 +343,37 @@ flush() {
 	for n in "$g1" "$g2"; do
 		ip -n "$n" -batch - <<<$'xfrm state flush\nxfrm policy flush'
 	done
+}
+
+# Lines of ip -batch: an SA of any mode with its policy. Of a selector BEET has the inner
+# addresses, and a tunnel must have none for both families
+mode_lines() { # mode out|in spi reqid key inner-src inner-dst outer-src outer-dst [word...]
+	local mode=$1 more=
+
+	case $mode in
+	beet) more="sel src $6 dst $7" ;;
+	tunnel) more="flag af-unspec" ;;
+	esac
+	echo "xfrm state add src $8 dst $9 proto esp spi $3 reqid $4 mode $mode" \
+		"aead $aead $5 128 $more ${*:10}"
+	echo "xfrm policy add src $6 dst $7 dir $2" \
+		"tmpl src $8 dst $9 proto esp reqid $4 mode $mode"
+}
+
+# Both directions between two hosts, at both ends
+mode_sas() { # mode inner-1 inner-2 outer-1 outer-2 [words of senders [of receivers]]
+	local tx=${6-} rx=${7-}
+
+	{
+		printf 'xfrm %s flush\n' state policy
+		mode_lines "$1" out 0x100 1 "$key1" "$2" "$3" "$4" "$5" "$tx"
+		mode_lines "$1" in 0x200 2 "$key2" "$3" "$2" "$5" "$4" "$rx"
+	} | ip -n "$g1" -batch -
+	{
+		printf 'xfrm %s flush\n' state policy
+		mode_lines "$1" in 0x100 1 "$key1" "$2" "$3" "$4" "$5" "$rx"
+		mode_lines "$1" out 0x200 2 "$key2" "$3" "$2" "$5" "$4" "$tx"
+	} | ip -n "$g2" -batch -
 }
 
 # The block of `ip xfrm state` that describes the SA with that SPI

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
+# kernels: 6.1-cloud 6.1-debug 6.12-cloud 7.3-uml
 #
 # What cannot be is refused, with a text that says why, and leaves nothing behind.
 . "$(dirname "$0")/lib.sh"
@@ -40,14 +40,68 @@ gcm_refused() { # text words...
 }
 
 ciphers() {
-	newsa_refused 'xfrm_ext: algorithm is not an AEAD; supported: rfc4106(gcm(aes))' \
-		proto esp mode tunnel enc 'cbc(aes)' "$(hex 16)" \
-		auth-trunc 'hmac(sha256)' "$(hex 32)" 128 ext tx-subspaces 2
-	newsa_refused 'xfrm_ext: aead rfc4309(ccm(aes)) not supported; supported: rfc4106(gcm(aes))' \
-		proto esp mode tunnel aead 'rfc4309(ccm(aes))' "$(hex 19)" 128 ext tx-subspaces 2
-	newsa_refused 'xfrm_ext: aead rfc7539esp(chacha20,poly1305) not supported' \
-		proto esp mode tunnel aead 'rfc7539esp(chacha20,poly1305)' "$(hex 36)" 128 \
-		ext rx-subspaces 2
+	local pair=(proto esp mode tunnel enc 'cbc(aes)' "$(hex 16)")
+
+	# Where the kernel has one that we do not know
+	if modprobe -q des_generic; then
+		newsa_refused 'xfrm_ext: enc cbc(des3_ede) not supported; ip xfrm ext capabilities lists those that are' \
+			proto esp mode tunnel enc 'cbc(des3_ede)' "$(hex 24)" \
+			auth-trunc 'hmac(sha256)' "$(hex 32)" 128 ext tx-subspaces 2
+	fi
+	if modprobe -q md5; then
+		newsa_refused 'xfrm_ext: auth hmac(md5) not supported: enc cbc(aes) needs integrity beside it' \
+			"${pair[@]}" auth-trunc 'hmac(md5)' "$(hex 16)" 96 ext tx-subspaces 2
+	fi
+	# Never without
+	newsa_refused 'xfrm_ext: auth (none) not supported: enc cbc(aes) needs integrity beside it' \
+		"${pair[@]}" ext tx-subspaces 2
+	newsa_refused 'xfrm_ext: auth digest_null not supported: enc cbc(aes) needs integrity beside it' \
+		"${pair[@]}" auth digest_null '' ext tx-subspaces 2
+	newsa_refused 'xfrm_ext: auth hmac(sha256) truncated to 32 bits; must be a multiple of 32, 64 or more' \
+		"${pair[@]}" auth-trunc 'hmac(sha256)' "$(hex 32)" 32 ext tx-subspaces 2
+	newsa_refused 'xfrm_ext: auth hmac(sha256) truncated to 104 bits; must be a multiple of 32, 64 or more' \
+		"${pair[@]}" auth-trunc 'hmac(sha256)' "$(hex 32)" 104 ext tx-subspaces 2
+	newsa_refused 'xfrm_ext: iv implicit (1) contradicts enc cbc(aes), which has none; must be explicit (0)' \
+		"${pair[@]}" auth-trunc 'hmac(sha256)' "$(hex 32)" 128 ext tx-subspaces 2 iv implicit
+	newsa_refused 'xfrm_ext: iv implicit (1) contradicts aead rfc4543(gcm(aes)), which has none; must be explicit (0)' \
+		proto esp mode tunnel aead 'rfc4543(gcm(aes))' "$(hex 20)" 128 \
+		ext rx-subspaces 2 iv implicit
+}
+
+# Where Pad Length and Next Header stand, and what goes with it
+trailers() {
+	gcm_refused 'xfrm_ext: trailer omit (2) with mode 0: must be tunnel (1)' \
+		mode transport ext tx-subspaces 2 trailer omit
+	gcm_refused 'xfrm_ext: trailer omit (2) with mode 4: must be tunnel (1)' \
+		mode beet sel src 10.1.0.1 dst 10.2.0.1 ext rx-subspaces 2 trailer omit
+	gcm_refused 'xfrm_ext: tfcpad 100 contradicts trailer omit (2), which has no room for it; must be 0' \
+		mode tunnel tfcpad 100 ext tx-subspaces 2 trailer omit
+}
+
+# RFC 4303 has one counter
+one_counter() {
+	local n
+
+	for n in tx-subspaces rx-subspaces; do
+		answers "EINVAL xfrm_ext: $n 2 with format esp (1), which has one counter: must be 1" \
+			announce "$id" format=1 "$n=2"
+	done
+	answers 'EINVAL xfrm_ext: tx-base 1 with format esp (1), which has one counter: must be 0' \
+		announce "$id" format=1 tx-subspaces=1 tx-base=1
+	answers 'EINVAL xfrm_ext: select 3 with format esp (1), which has one counter: must be 0' \
+		announce "$id" format=1 tx-subspaces=1 select=3
+	# 32 bits, or 48 of 64
+	for n in tx-start tx-warn; do
+		answers "EINVAL xfrm_ext: $n 4294967296: must be 1 to 4294967295" \
+			announce "$id" format=1 tx-subspaces=1 "$n=4294967296"
+		answers "EINVAL xfrm_ext: $n $((1 << 48)): must be 1 to $(((1 << 48) - 1))" \
+			announce "$id" format=1 flags=16 tx-subspaces=1 "$n=$((1 << 48))"
+	done
+	answers 'EINVAL xfrm_ext: esn on with format 0, which sends all of its numbers: must be esp (1)' \
+		announce "$id" tx-subspaces=1 flags=16
+	answers 'EINVAL xfrm_ext: esn on with replay protection off: there is no window to tell the high half from' \
+		announce "$id" format=1 rx-subspaces=1 flags=18
+	nothing_left
 }
 
 protocols() {
@@ -58,10 +112,22 @@ protocols() {
 }
 
 modes() {
-	gcm_refused 'xfrm_ext: mode 0 not supported yet; must be tunnel (1)' \
-		mode transport ext tx-subspaces 2
-	gcm_refused 'xfrm_ext: mode 4 not supported yet; must be tunnel (1)' \
+	gcm_refused 'xfrm_ext: mode beet with selector prefixes /0 and /0: both must be one address, the inner ones' \
 		mode beet ext tx-subspaces 2
+	gcm_refused 'xfrm_ext: mode beet with selector prefixes /32 and /24: both must be one address, the inner ones' \
+		mode beet sel src 10.1.0.1 dst 10.2.0.0/24 ext tx-subspaces 2
+	gcm_refused 'xfrm_ext: mode beet with selector prefixes /64 and /128: both must be one address, the inner ones' \
+		mode beet sel src fd01::/64 dst fd02::1 ext tx-subspaces 2
+	gcm_refused 'xfrm_ext: mode beet with selector prefixes /0 and /0: both must be one address, the inner ones' \
+		mode beet flag af-unspec ext tx-subspaces 2
+	gcm_refused 'xfrm_ext: beet-frag on with mode 1 and a selector of family 2: must be beet (4) and IPv4 (2)' \
+		mode tunnel ext tx-subspaces 2 beet-frag on
+	gcm_refused 'xfrm_ext: beet-frag on with mode 0 and a selector of family 2: must be beet (4) and IPv4 (2)' \
+		mode transport ext tx-subspaces 2 beet-frag on
+	gcm_refused 'xfrm_ext: beet-frag on with mode 4 and a selector of family 10: must be beet (4) and IPv4 (2)' \
+		mode beet sel src fd01::1 dst fd02::1 ext tx-subspaces 2 beet-frag on
+	gcm_refused 'xfrm_ext: beet-frag on contradicts if_id 0x7: xfrm interfaces receive no fragments; must be 0' \
+		mode beet sel src 10.1.0.1 dst 10.2.0.1 if_id 7 ext rx-subspaces 2 beet-frag on
 }
 
 replay() {
@@ -86,10 +152,12 @@ other_features() {
 	if older_than 6.13; then
 		gcm_refused "offload" mode tunnel offload dev wan dir out ext tx-subspaces 2
 	fi
-	gcm_refused 'xfrm_ext: encap (type 2) not supported yet; must be absent' \
-		mode tunnel encap espinudp 4500 4500 0.0.0.0 ext tx-subspaces 2
-	gcm_refused 'xfrm_ext: tfcpad 100 not supported yet; must be 0' \
-		mode tunnel tfcpad 100 ext tx-subspaces 2
+	if older_than 6.9; then
+		gcm_refused 'xfrm_ext: encap type 1 not supported; must be espinudp (2)' \
+			mode tunnel encap espinudp-nonike 4500 4500 0.0.0.0 ext tx-subspaces 2
+	fi
+	gcm_refused 'xfrm_ext: extra-flag oseq-may-wrap contradicts the announcement; an extended SA never uses a number twice' \
+		mode tunnel extra-flag oseq-may-wrap ext tx-subspaces 2
 }
 
 # Announced as the words before -- say, the SA as those behind; refused with that text
@@ -114,8 +182,6 @@ later_features() {
 		tx-subspaces=2 rx-subspaces=2 -- dir=2
 	extended_refused 'dir in contradicts tx-subspaces 3; must be absent' \
 		tx-subspaces=3 rx-subspaces=2 -- dir=1
-	extended_refused 'nat-keepalive-interval 20 not supported yet; must be 0' \
-		tx-subspaces=2 -- dir=2 keepalive=20
 	extended_refused 'pcpu-num 1 contradicts the announcement; an extended SA is for all CPUs' \
 		tx-subspaces=2 -- dir=2 cpu=1
 }
@@ -167,11 +233,12 @@ announcements() {
 	done
 	answers 'EINVAL xfrm_ext: tx-start 5 without tx-subspaces: *' \
 		announce "$id" rx-subspaces=1 tx-start=5
-	for n in format trailer iv; do
-		answers "EINVAL xfrm_ext: $n 1: must be 0 to 0" announce "$id" tx-subspaces=1 "$n=1"
+	for n in format:1 trailer:2 iv:1; do
+		answers "EINVAL xfrm_ext: ${n%:*} $((${n#*:} + 1)): must be 0 to ${n#*:}" \
+			announce "$id" tx-subspaces=1 "${n%:*}=$((${n#*:} + 1))"
 	done
-	answers 'EINVAL xfrm_ext: flags 0x8: only 0x7 are known' \
-		announce "$id" tx-subspaces=1 flags=8
+	answers 'EINVAL xfrm_ext: flags 0x20: only 0x1f are known' \
+		announce "$id" tx-subspaces=1 flags=32
 	nothing_left
 }
 
@@ -293,7 +360,7 @@ identity() {
 attributes() {
 	local verb
 
-	for verb in announce withdraw get; do
+	for verb in announce withdraw get dummy; do
 		answers 'EINVAL Unknown attribute type' "$verb" "$id" 200=1
 		answers 'EINVAL Unknown attribute type' "$verb" "$id" 300=hex:
 		answers 'ERANGE *' "$verb" family=2 daddr=hex:"$(printf '00%.0s' {1..17})" spi=1
@@ -311,9 +378,13 @@ attributes() {
 	answers 'EINVAL *' caps 200=1
 	answers 'EINVAL *' dump family=2
 	answers 'EINVAL *' dump "$id"
-	answers 'ENOTSUP*' 6
+	answers 'EINVAL *' dummy "$id" gap=1
+	answers 'E* *attribute*' dummy "$id" dummy-len=hex:02
+	answers 'E* *attribute*' dummy "$id" dummy-subspace=hex:0200
+	# An event is no request
+	answers 'ENOTSUP*' 7
 	answers 'ENOTSUP*' 77
-	answers 'ok cap-formats=1 *' caps
+	answers 'ok cap-formats=3 *' caps
 	nothing_left
 }
 
@@ -322,10 +393,11 @@ unprivileged() {
 		"$here/genl.py")
 
 	printf '%s\n' caps "announce $id tx-subspaces=2" "withdraw $id" "get $id" dump "set $id release=" \
+		"dummy $id" \
 		>"$tmp/requests"
 	"${nobody[@]}" batch <"$tmp/requests" >"$tmp/out"
 	expect "answers to nobody" "$(sed 's/ .*//' "$tmp/out" | tr '\n' ' ')" \
-		'ok EPERM EPERM EPERM EPERM EPERM '
+		'ok EPERM EPERM EPERM EPERM EPERM EPERM '
 	# Events tell of SAs, too
 	expect "events to nobody" "$("${nobody[@]}" join 2>&1 || true)" EPERM
 	expect "events to root" "$(ip netns exec "$g1" "$here/genl.py" join)" ok
@@ -421,7 +493,7 @@ unload() {
 modprobe xfrm_ext
 pair
 genl_open "$g1"
-for what in ciphers protocols modes replay counters other_features words announcements \
+for what in ciphers trailers one_counter protocols modes replay counters other_features words announcements \
 	selection windows identity attributes unprivileged; do
 	run "refused: ${what/_/ }" fresh "$what"
 done

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud
-# timeout: 400
 #
 # What reordering costs: traffic of four CPUs over two paths, or in two classes, of which
 # one is slower by as much as makes its packets fall DEPTH packets behind. Stock ESP

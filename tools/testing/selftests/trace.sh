@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 6.12-cloud
-# timeout: 120
 #
 # The tracepoint xfrm_ext:xfrm_ext_drop says of each packet that is dropped which SA's it
 # was, why it was dropped, and the numbers that decided. (Kernels of ours cannot trace.)
