@@ -44,8 +44,7 @@ demo:
 
 bench:
 	@scripts/setup.sh
-	@tools/testing/bench/window.sh
-	@tools/testing/qemu/run.sh --kernel 6.1-cloud --raw tools/testing/bench/memory.sh
+	@tools/testing/bench/run.sh $(BENCH)
 
 help:
 	@echo 'make                 build xfrm_ext.ko here, against KDIR'
@@ -55,10 +54,11 @@ help:
 	@echo 'make check           all tests, doing the set-up that they need'
 	@echo '                     TESTS="static selftests/basic kunit" only these (globs)'
 	@echo '                     KERNELS="6.1" or "6.1-cloud 6.1-debug" only on these'
-	@echo '                     JOBS=1 one guest at a time, instead of two'
+	@echo '                     JOBS=1 one guest at a time, instead of one per CPU and one'
 	@echo 'make kunit           the unit tests, on 7.3-uml: seconds, once that is built'
 	@echo 'make demo            two gateways in a guest, and what subspaces are good for'
-	@echo 'make bench           what windows cost in time, here, and in memory, in a guest'
+	@echo 'make bench           what packets, windows, trailers cost: Documentation/bench.rst; half an hour'
+	@echo '                     BENCH="quick" only instructions per packet: half a minute'
 	@echo 'make clean           remove what make built here'
 	@echo
 	@echo 'KDIR=$(KDIR)'
