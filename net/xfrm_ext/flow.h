@@ -111,8 +111,8 @@ struct xe_flow_table {
 
 /**
  * struct xe_flow_cpu - a CPU's part
- * @table: flows and ways; NULL while the switch is off, and if the CPU was off
- *         when it was thrown
+ * @table: flows and ways; NULL while the switch is off, and for at most a second
+ *         after a CPU has come
  * @used: there may be ways; cleared by whoever takes all away
  * @gen: xe_flows::gen when a packet was last looked at
  * @second: and when that was
@@ -139,7 +139,8 @@ struct xe_flow_cpu {
  * @spis: xe_net::spis
  * @hooks: where packets are looked at; each has this structure
  * @on: the switch; under xe_net::lock
- * @age: takes ways away that no packet has gone for a second
+ * @age: takes ways away that no packet has gone for a second, makes tables of CPUs
+ *       that have come
  */
 struct xe_flows {
 	struct xe_flow_cpu __percpu *cpu;

@@ -78,6 +78,27 @@ out:
 	rcu_read_unlock();
 }
 
+/* Of all CPUs that there are; under the namespace's lock or in its work */
+static int xe_tables_alloc(struct xe_flows *f)
+{
+	struct xe_flow_table *t;
+	struct xe_flow_cpu *c;
+	int cpu;
+
+	for_each_online_cpu(cpu) {
+		c = per_cpu_ptr(f->cpu, cpu);
+		if (rcu_access_pointer(c->table))
+			continue;
+		t = kvzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
+		if (!t)
+			return -ENOMEM;
+		/* The switch and the work may both be at it */
+		if (cmpxchg((__force struct xe_flow_table **)&c->table, NULL, t))
+			kvfree(t);
+	}
+	return 0;
+}
+
 static void xe_flows_age(struct work_struct *work)
 {
 	struct xe_flows *f = container_of(to_delayed_work(work),
@@ -98,6 +119,8 @@ static void xe_flows_age(struct work_struct *work)
 				xe_way_clear(&t->ways[i]);
 	}
 	rcu_read_unlock();
+	/* CPUs that have come since. Without memory: once more in a second */
+	xe_tables_alloc(f);
 	schedule_delayed_work(&f->age, HZ);
 }
 
@@ -405,25 +428,6 @@ static void xe_tables_free(struct xe_flows *f)
 		xe_ways_clear(t);
 		kvfree(t);
 	}
-}
-
-/* A CPU that comes later has none until the switch is thrown again */
-static int xe_tables_alloc(struct xe_flows *f)
-{
-	struct xe_flow_table *t;
-	struct xe_flow_cpu *c;
-	int cpu;
-
-	for_each_online_cpu(cpu) {
-		c = per_cpu_ptr(f->cpu, cpu);
-		if (rcu_access_pointer(c->table))
-			continue;
-		t = kvzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
-		if (!t)
-			return -ENOMEM;
-		rcu_assign_pointer(c->table, t);
-	}
-	return 0;
 }
 
 static void xe_flows_off(struct xe_net *xn)

@@ -22,6 +22,33 @@ switch() {
 	expect "off" "$(ip -n "$g1" xfrm ext flows | cut -d ' ' -f 1-2)" 'flows off'
 }
 
+hits_of() { # ns
+	ip -n "$1" xfrm ext flows | sed 's/.* hits \([0-9]*\) .*/\1/'
+}
+
+# What one CPU sends it receives at the other end, too
+known_on() { # cpu
+	local before
+
+	before=$(hits_of "$g1")
+	ip netns exec "$a" taskset -c "$1" ping -q -c 5 -i 0.01 -W 1 10.2.0.2
+	(($(hits_of "$g1") > before))
+}
+
+# It has its flows without being asked
+new_cpu() {
+	local online=/sys/devices/system/cpu/cpu1/online
+
+	tunnel 4 4
+	echo 0 >"$online"
+	ip -n "$g1" xfrm ext flows on
+	known_on 0
+	echo 1 >"$online"
+	wait_for 20 known_on 1
+	ip -n "$g1" xfrm ext flows off
+	flush
+}
+
 # What a way holds does not keep anything; that the kernel had to wait for a device, the guest
 # sees in its log
 gone() {
@@ -48,12 +75,13 @@ gone() {
 }
 
 hits() {
-	[[ $(ip -n "$g1" xfrm ext flows) != *' hits 0 '* && $(ip -n "$g2" xfrm ext flows) != *' hits 0 '* ]]
+	[[ $(hits_of "$g1") != 0 && $(hits_of "$g2") != 0 ]]
 }
 
 modprobe xfrm_ext
 gateways
 run "the switch" switch
+[[ ! -e /sys/devices/system/cpu/cpu1/online ]] || run "a CPU that comes" new_cpu
 run "what invalidates flows" "$here/flows.py" rows
 n=6
 run "random changes and traffic" "$here/flows.py" random "${SEED:-$RANDOM}" "${SEQUENCES:-$n}"
