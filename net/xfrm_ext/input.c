@@ -182,7 +182,8 @@ static int xe_accept(struct xe_sa *sa, struct sk_buff *skb,
 	int nfrags, err;
 	bool whole;
 
-	if (!xe_sa_ready(sa))
+	if (unlikely(!xe_sa_ready(sa)) &&
+	    !(xe_sa_in_place(sa) && xe_sa_ready(sa)))
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOT_READY, seq, fast,
 				 -EINVAL);
 	if (!sa->params.rx_subspaces)

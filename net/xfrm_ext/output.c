@@ -212,7 +212,7 @@ static int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	 * That the state is valid has been asked before its lifetime was used;
 	 * a packet that was still within the limits goes out.
 	 */
-	if (!xe_sa_set_up(sa)) {
+	if (unlikely(!xe_sa_set_up(sa)) && !xe_sa_in_place(sa)) {
 		stat = XFRM_EXT_STAT_TX_NOT_READY;
 		err = -EINVAL;
 		goto drop;
@@ -539,7 +539,7 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	if (!sa)
 		return NF_ACCEPT;
 	/* Nor on the kernel's own path: see xe_sa_publish() */
-	if (!xe_sa_set_up(sa)) {
+	if (unlikely(!xe_sa_set_up(sa)) && !xe_sa_in_place(sa)) {
 		xe_drop(sa, XFRM_EXT_STAT_TX_NOT_READY, xe_seq_none, true);
 		return NF_DROP;
 	}

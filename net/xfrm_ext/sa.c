@@ -5,8 +5,9 @@
  *	claimed	  by xe_sa_claim(), before the state can be seen; every packet
  *		  is dropped and counted
  *	ready	  by xe_sa_publish(), when the kernel says that the state is in
- *		  place and nothing in it contradicts; or failed, for good; or
- *		  held, if that was asked for, until xe_sa_release()
+ *		  place, or a packet has found it there, and nothing in it
+ *		  contradicts; or failed, for good; or held, if that was asked
+ *		  for, until xe_sa_release()
  *	gone	  by xe_sa_destructor(), when the last reference to the state
  *		  is gone
  */
@@ -236,7 +237,7 @@ static void xe_sa_stop_offload(struct xfrm_state *x)
 	spin_unlock_bh(&x->lock);
 }
 
-/* The kernel has put the state into place */
+/* The kernel has put the state into place; any context */
 static void xe_sa_publish(struct xe_sa *sa)
 {
 	const char *reason = xe_sa_contradiction(sa);
@@ -275,6 +276,26 @@ static void xe_sa_publish(struct xe_sa *sa)
 					   XFRM_EXT_STATE_READY);
 	}
 	spin_unlock_bh(&sa->lock);
+}
+
+/**
+ * xe_sa_in_place - has a packet's SA been set up?
+ * @sa: SA; the packet has come to it by its state
+ *
+ * The kernel tells of a new state after it can be found; a packet that has
+ * found it meanwhile knows as much. (Whoever knows the SA only from
+ * xe_sa_find() does not: the kernel may still refuse it.) Not with a device's
+ * offload, which has to end first.
+ *
+ * Context: any, as long as the state is alive.
+ * Return: as xe_sa_set_up().
+ */
+bool xe_sa_in_place(struct xe_sa *sa)
+{
+	if (READ_ONCE(sa->state) == XFRM_EXT_STATE_CLAIMED &&
+	    READ_ONCE(sa->x->km.state) == XFRM_STATE_VALID && !sa->x->xso.dev)
+		xe_sa_publish(sa);
+	return xe_sa_set_up(sa);
 }
 
 /* @x is what an SA in place was to be like; the kernel is about to free it */
