@@ -18,7 +18,8 @@ from collections import Counter, defaultdict
 from genl import namespace
 
 FACTOR = int(os.environ.get("TIME_FACTOR", "1"))
-QUIET = 0.03 * FACTOR
+# Seconds: until what has been sent has come, mostly; and of whom more is expected
+QUIET, LATE = 0.006 * FACTOR, 0.3 * FACTOR
 ETH_P_ALL, PACKET_OUTGOING = 3, 4
 MACS = {("a", "lan"): "02:00:00:00:01:02", ("g1", "lan"): "02:00:00:00:01:01",
         ("g1", "wan"): "02:00:00:00:00:01", ("g2", "wan"): "02:00:00:00:00:02",
@@ -132,6 +133,7 @@ class Pair:
         self.policies("g2", "10.2.0.0/24", "10.0.0.0/8", "10.0.0.2", "10.0.0.1", 2)
         self.policies("g2", "fd02::/64", "fd01::/64", "10.0.0.2", "10.0.0.1", 2)
         # What has queued up is received as a list
+        self.patience = 3 * QUIET if lists else QUIET
         if lists:
             run("ip", "netns", "exec", self.ns["g1"], "ethtool", "-K", "lan", "gro", "on")
             run("ip", "netns", "exec", self.ns["a"], "tc", "qdisc", "add", "dev", "lan", "root",
@@ -222,11 +224,12 @@ class Pair:
             self.sockets["a"].send(mac + kind + data)
         return self.outcome()
 
-    def outcome(self):
+    def outcome(self, patience=None):
         """What has come, until nothing comes any more."""
+        patience = patience or self.patience
         out = {n: [] for n in self.sockets}
         by = {s.fileno(): n for n, s in self.sockets.items()}
-        while ready := select.select(list(by), [], [], QUIET)[0]:
+        while ready := select.select(list(by), [], [], patience)[0]:
             for fd in ready:
                 data, where = self.sockets[by[fd]].recvfrom(65536)
                 if where[2] != PACKET_OUTGOING:
