@@ -90,6 +90,7 @@ flushes() {
 hotplug() {
 	local cpu rounds=3 total
 
+	((factor == 1)) || rounds=1
 	flush
 	tunnel 4 4
 	record_out "$tmp/pcap" "$g1" wan

@@ -134,8 +134,9 @@ subspaces_of() {
 
 # Among other packets, from all CPUs: no number twice, none left out
 among_others() {
-	local sent i pids=()
+	local sent i pids=() part=$factor
 
+	[[ $whole ]] || part=4
 	# Or every other packet is an error that comes back
 	ip netns exec "$g2" "$here/traffic.py" count 10.2.0.1 9 >/dev/null &
 	wait_for 20 ip netns exec "$g2" grep -q ':0009 ' /proc/net/udp
@@ -143,20 +144,20 @@ among_others() {
 	outer 4
 	record "$tmp/wire" "$g1" wan -Q out -s 256 esp
 	for i in 1 2; do
-		ip netns exec "$g1" "$here/traffic.py" flood 10.2.0.1 9 $((2000 / factor)) 20 --roam 50 &
+		ip netns exec "$g1" "$here/traffic.py" flood 10.2.0.1 9 $((2000 / part)) 20 --roam 50 &
 		pids+=($!)
 	done
 	for i in 1 2; do
-		yes "xfrm ext dummy dst $o2 spi 0x100" | head -n $((500 / factor)) |
+		yes "xfrm ext dummy dst $o2 spi 0x100" | head -n $((500 / part)) |
 			ip -n "$g1" -batch - &
 		pids+=($!)
 	done
 	for i in "${pids[@]}"; do
 		wait "$i"
 	done
-	sent=$((4000 / factor + 1000 / factor))
+	sent=$((4000 / part + 1000 / part))
 	expect "sent" "$(stat "$g1" 0x100 tx-packets)" "$sent"
-	wait_for 20 came $((1000 / factor))
+	wait_for 20 came $((1000 / part))
 	recorded "$tmp/wire" "$sent"
 	reference_sa 4 '1>2' >"$tmp/sa"
 	"$reference/check_capture.py" --sa "$tmp/sa" --only --unordered --min-packets "$sent" \

@@ -328,6 +328,11 @@ encapsulated() { # spi
 	on_wire '' | grep -cF "UDP-encap: ESP(spi=$1," || true
 }
 
+captured() {
+	[[ $(encapsulated "$spi_out") == "$(stat "$g1" "$spi_out" tx-packets)" &&
+		$(encapsulated "$spi_in") == "$(stat "$g1" "$spi_in" rx-packets)" ]]
+}
+
 # What the daemon deletes of itself, it deletes of ours
 terminated() { # proposal 1|2
 	control "$2" --terminate --child "$1"
@@ -351,7 +356,8 @@ speaks() { # 4|6 1|2 path name words...
 	expect "drops" "$(drops "$g1" "$spi_out") $(drops "$g1" "$spi_in")" "none none"
 	expect "errors" "$(errors)" "$before1"
 	expect "complaints" "$(complaints | wc -l)" "$before0"
-	expect "packets on the wire" \
+	# tcpdump may not have written them all yet
+	wait_for 10 captured || expect "packets on the wire" \
 		"$(encapsulated "$spi_out") $(encapsulated "$spi_in")" \
 		"$(stat "$g1" "$spi_out" tx-packets) $(stat "$g1" "$spi_in" rx-packets)"
 	echo "# libipsec | $4 | over IPv$1 | 32 | sent $(stat "$g1" "$spi_out" tx-packets)," \

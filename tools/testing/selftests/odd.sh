@@ -105,6 +105,8 @@ modprobe tun || true
 pair
 for path in on off; do
 	for mode in transport beet; do
+		# A slow kernel does what looks for bugs in memory once
+		((factor == 1)) || [[ $path == on ]] || continue
 		run "IPv4 headers of impossible lengths, $mode, fastpath $path" lengths $mode $path
 	done
 	run "lengths that are not the packet's, trailer omit, fastpath $path" told $path

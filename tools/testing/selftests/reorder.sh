@@ -179,7 +179,7 @@ modprobe xfrm_ext
 two_paths
 echo "# packets lost by    stock, window   stock, window   extended SA, by extended SA, by"
 echo "#  depth                    32            4096        path & CPU     class & CPU"
-for d in 64 1024 16384; do
+for d in 64 1024 8192; do
 	run "reordered by $d packets" depth $d
 done
 flush
