@@ -293,7 +293,9 @@ def seen(outcome):
         for data in filter(ours, outcome[n]):
             at = 40 if data[0] >> 4 == 6 else (data[0] & 15) * 4
             who = data[8:40] if data[0] >> 4 == 6 else data[12:20]
-            flows[who + data[at:at + 4]].append(plain(data))
+            # GRE has its key behind the first word
+            proto = data[6] if data[0] >> 4 == 6 else data[9]
+            flows[who + data[at:at + (8 if proto == 47 else 4)]].append(plain(data))
         found[n] = dict(flows)
     # The SPI of what is ESP, and not a later fragment of it
     found["wan"] = Counter((data[0] >> 4, len(data), data[20:24] if data[9] == 50 and not

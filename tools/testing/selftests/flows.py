@@ -28,7 +28,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 
 from flowchanges import CHANGES, NEEDS, OUT4, TMPL, UNSEEN
 from flowpair import FACTOR, LATE, MACS, PACKET_OUTGOING, Pair, ip4, ip6, run, seen, segment
@@ -84,10 +83,10 @@ class Twins:
         self.last = [sorted(len(v) for v in one[n].values()) for n in ("a", "b")], one["wan"]
         if one == other:
             return True
-        for where, (x, y) in {n: (one[n], other[n]) for n in one}.items():
-            if x != y:
-                print(f"# {where}, without: {show(x)}")
-                print(f"# {where}, with:    {show(y)}")
+        for where in one:
+            x, y = one[where], other[where]
+            for flow in {f for f in (*x, *y) if x.get(f) != y.get(f)}:
+                print(f"# {where} {show(flow)} without {show(x.get(flow))} with {show(y.get(flow))}")
         return False
 
     def packets(self, kinds, rng=None):
@@ -131,10 +130,10 @@ class Twins:
 
 
 def show(found):
-    """An outcome, shortly."""
-    if isinstance(found, Counter):
-        return dict(found)
-    return {k[-4:].hex(): [d.hex()[:120] for d in v] for k, v in found.items()}
+    """Packets, or how many there are, shortly."""
+    if isinstance(found, list):
+        return [data.hex()[:120] for data in found]
+    return found.hex() if isinstance(found, bytes) else found
 
 
 def row(twins, name):
