@@ -172,8 +172,10 @@ CHANGES = {
                              f"xfrm policy add {BLOCK6} dir out action block priority 10", undo=[
                                  f"xfrm policy delete {BLOCK4} dir out",
                                  f"xfrm policy delete {BLOCK6} dir out"]),
-    "policy bypass out": both(f"xfrm policy add {BLOCK4} proto udp dir out action allow priority 10",
-                              undo=[f"xfrm policy delete {BLOCK4} proto udp dir out"]),
+    "policy bypass out": both(f"xfrm policy add {BLOCK4} proto udp dir out action allow priority 10\n"
+                              f"xfrm policy add {BLOCK6} proto udp dir out action allow priority 10",
+                              undo=[f"xfrm policy delete {BLOCK4} proto udp dir out",
+                                    f"xfrm policy delete {BLOCK6} proto udp dir out"]),
     "policy gone out": both(f"xfrm policy delete {OUT4}", undo=[
         f"xfrm policy add {OUT4} priority 100 {TMPL.format(1)}"]),
     "policy updated": both(f"xfrm policy update {OUT4} priority 100 {TMPL.format(7)}", undo=[

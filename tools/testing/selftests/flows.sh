@@ -85,12 +85,12 @@ run "the switch" switch
 [[ ! -e /sys/devices/system/cpu/cpu1/online ]] || run "a CPU that comes" new_cpu
 # A slow kernel does one of each kind
 rows=()
-((factor == 1)) || rows=("route gone" "rule by mark" "policy gone out" "rekey" "SA expires" "link down"
-	"address" "interface" "rp_filter" "netfilter mark")
+((factor == 1)) || rows=("route gone" "policy gone out" "rekey" "SA expires" "link down" "interface")
 n=2
 [[ ! $whole ]] || n=8
 ((factor == 1)) || n=1
 run "what invalidates flows" "$here/flows.py" rows "${rows[@]}"
+run "what is received as a list" "$here/flows.py" hints
 run "random changes and traffic" "$here/flows.py" random "${SEED:-$RANDOM}" "${SEQUENCES:-$n}"
 [[ ! $whole ]] || run "nothing is lost over changes under load" "$here/flows.py" load 60
 run "devices and namespaces go while flows are known" gone
