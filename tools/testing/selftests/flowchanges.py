@@ -6,9 +6,9 @@ import struct
 import time
 
 from flowpair import FACTOR, MACS, SA
-from genl import NLM_F_DUMP, Netlink, namespace
+from genl import NLM_F_DUMP, Netlink, attr, attrs, namespace
 
-NETLINK_XFRM, POLICY_OUT, POLICY_FWD = 6, 1, 2
+NETLINK_XFRM, POLICY_OUT, POLICY_FWD, XFRMA_IF_ID = 6, 1, 2, 31
 XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY, XFRM_MSG_EXPIRE, XFRM_MSG_POLEXPIRE = 0x12, 0x15, 0x18, 0x1B
 
 
@@ -41,8 +41,7 @@ def rekeyed(p):
 
 def clean(p):
     """All but the youngest are gone."""
-    for spi in range(0x100, p.spi, 2):
-        p.gone(spi)
+    p.gone(*range(0x100, p.spi, 2))
 
 
 def route_back(p):
@@ -98,7 +97,8 @@ def expire(p, n, dump, kind, size, which):
         netlink = Netlink(NETLINK_XFRM)
     for found in netlink.request(dump, b"", NLM_F_DUMP):
         if which(found):
-            netlink.request(kind, found[:size] + struct.pack("B7x", 1))
+            netlink.request(kind, found[:size] + struct.pack("B7x", 1) + b"".join(
+                attr(number, data) for number, data in attrs(found[size:]) if number == XFRMA_IF_ID))
     netlink.sock.close()
 
 
@@ -200,8 +200,8 @@ CHANGES = {
                        (lambda p: p.ip("g1", "xfrm policy setdefault fwd accept"))),
     "rekey": (rekey, clean),
     "second SA": (rekeyed, clean),
-    "SA gone out": ((lambda p: p.gone(p.spi, ["g1"])), renewed),
-    "SA gone in": ((lambda p: p.gone(p.spi, ["g2"])), renewed),
+    "SA gone out": ((lambda p: p.gone(p.spi, ends=["g1"])), renewed),
+    "SA gone in": ((lambda p: p.gone(p.spi, ends=["g2"])), renewed),
     "SAs flushed": ((lambda p: p.ip("g1", "xfrm state flush")), renewed),
     "SA expires": ((lambda p: expire_sa(p, "g1")), renewed),
     "SA expires in": ((lambda p: expire_sa(p, "g2")), renewed),

@@ -211,11 +211,13 @@ class Pair:
         self.ip("g1", f"{back} ext rx-subspaces 8\n{there} ext tx-subspaces 8")
         self.spi = spi
 
-    def gone(self, spi, ends=("g1", "g2")):
+    def gone(self, *spis, ends=("g1", "g2")):
         """SAs deleted."""
         for n in ends:
-            self.ip(n, f"xfrm state delete src 10.0.0.1 dst 10.0.0.2 proto esp spi {spi}\n"
-                    f"xfrm state delete src 10.0.0.2 dst 10.0.0.1 proto esp spi {spi + 1}", False)
+            self.ip(n, "".join(
+                f"xfrm state delete src 10.0.0.1 dst 10.0.0.2 proto esp spi {spi}\n"
+                f"xfrm state delete src 10.0.0.2 dst 10.0.0.1 proto esp spi {spi + 1}\n"
+                for spi in spis), False)
 
     def send(self, packets):
         """Packets from a, and what comes of them."""

@@ -87,7 +87,7 @@ run "the switch" switch
 rows=()
 ((factor == 1)) || rows=("route gone" "policy gone out" "rekey" "SA expires" "link down" "interface")
 n=2
-[[ ! $whole ]] || n=8
+[[ ! $whole ]] || n=20
 ((factor == 1)) || n=1
 run "what invalidates flows" "$here/flows.py" rows "${rows[@]}"
 run "what is received as a list" "$here/flows.py" hints
