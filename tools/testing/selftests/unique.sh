@@ -52,7 +52,7 @@ unique() { # subspaces fastpath
 	hotplug "$tmp/hotplug" &
 	plugger=$!
 	# On a fast machine once more, until there has been a round
-	until [[ -s $tmp/rounds ]]; do
+	while :; do
 		pids=()
 		for i in 1 2 3 4; do
 			ip netns exec "$g1" "$here/traffic.py" flood 10.2.0.1 9 $((packets / 4)) 20 --roam 50 &
@@ -61,6 +61,7 @@ unique() { # subspaces fastpath
 		for i in "${pids[@]}"; do
 			wait "$i"
 		done
+		[[ ! -s $tmp/rounds ]] || break
 	done
 	rm "$tmp/hotplug"
 	wait "$plugger"
