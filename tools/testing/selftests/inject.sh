@@ -185,8 +185,10 @@ drops_are() { # drops
 
 sysctl -qw net.core.netdev_max_backlog=100000
 gateways
-# All of what it says is compared
-ip netns exec "$g2" sysctl -qw net.ipv6.icmp.ratelimit=0
+# All of what it says is compared; that the rest of a fragmented packet has not come it would
+# say half a minute later, when something else is judged
+ip netns exec "$g2" sysctl -qw net.ipv6.icmp.ratelimit=0 net.ipv4.ipfrag_time=3600 \
+	net.ipv6.ip6frag_time=3600
 verdicts_open
 for path in on off; do
 	[[ $factor == 1 || $path == on ]] || continue
