@@ -25,6 +25,7 @@
  */
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
+#include <linux/inetdevice.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <net/gre.h>
@@ -331,6 +332,30 @@ static bool xe_flow_worth(const struct sk_buff *skb,
 	return xe_route_simple(skb, route, state->pf, state->in, from_sa);
 }
 
+/*
+ * What is received in a list, behind a packet to the same address, takes that
+ * one's route, and nobody looks at the source. The next packet of the flow may
+ * come alone.
+ */
+static bool xe_flow_source(struct sk_buff *skb,
+			   const struct nf_hook_state *state)
+{
+	struct in_device *in_dev;
+	unsigned long dst = skb->_skb_refdst;
+	int err;
+
+	if (state->pf != AF_INET)
+		return true;
+	in_dev = __in_dev_get_rcu(state->in);
+	if (!in_dev || !IN_DEV_RPFILTER(in_dev))
+		return in_dev;
+	skb->_skb_refdst = 0;
+	err = xe_route_input(skb);
+	skb_dst_drop(skb);
+	skb->_skb_refdst = dst;
+	return !err;
+}
+
 /* The place of a flow, or one for it */
 static struct xe_flow *xe_flow_place(struct xe_flow_cpu *c,
 				     struct xe_flow_table *t, u32 hash,
@@ -360,6 +385,7 @@ static noinline void xe_flow_learn(struct xe_flows *f, struct sk_buff *skb,
 
 	if (!t || !xe_flow_key(f, skb, state->in, state->pf, &key) ||
 	    !xe_flow_worth(skb, state, key.sa) ||
+	    !xe_flow_source(skb, state) ||
 	    c->gen != atomic_read(&f->gen))
 		return;
 	way = xe_way_learn(f, c, t, skb, state);
