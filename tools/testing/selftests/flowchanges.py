@@ -5,11 +5,11 @@ import socket
 import struct
 import time
 
-from flowpair import FACTOR, MACS, SA
+from flowpair import FACTOR, MACS, NETLINK_XFRM, SA, XFRM_MSG_GETSA
 from genl import NLM_F_DUMP, Netlink, attr, attrs, namespace
 
-NETLINK_XFRM, POLICY_OUT, POLICY_FWD, XFRMA_IF_ID = 6, 1, 2, 31
-XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY, XFRM_MSG_EXPIRE, XFRM_MSG_POLEXPIRE = 0x12, 0x15, 0x18, 0x1B
+POLICY_OUT, POLICY_FWD, XFRMA_IF_ID = 1, 2, 31
+XFRM_MSG_GETPOLICY, XFRM_MSG_EXPIRE, XFRM_MSG_POLEXPIRE = 0x15, 0x18, 0x1B
 
 
 def both(lines, n="g1", undo=()):

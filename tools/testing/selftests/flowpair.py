@@ -6,6 +6,7 @@
 """
 
 import atexit
+import errno
 import itertools
 import os
 import select
@@ -15,12 +16,13 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 
-from genl import namespace
+from genl import NLM_F_DUMP, Netlink, namespace
 
 FACTOR = int(os.environ.get("TIME_FACTOR", "1"))
 # Seconds: until what has been sent has come, mostly; and of whom more is expected
 QUIET, LATE = 0.006 * FACTOR, 0.3 * FACTOR
 ETH_P_ALL, PACKET_OUTGOING = 3, 4
+NETLINK_XFRM, XFRM_MSG_DELSA, XFRM_MSG_GETSA = 6, 0x11, 0x12
 MACS = {("a", "lan"): "02:00:00:00:01:02", ("g1", "lan"): "02:00:00:00:01:01",
         ("g1", "wan"): "02:00:00:00:00:01", ("g2", "wan"): "02:00:00:00:00:02",
         ("g2", "lan"): "02:00:00:00:02:01", ("b", "lan"): "02:00:00:00:02:02"}
@@ -142,7 +144,7 @@ class Pair:
         self.spi = 0x100
         self.sas(0x100)
         self.sockets = {}
-        for name, dev in (("a", "lan"), ("b", "lan"), ("g2", "wan")):
+        for name, dev in (("a", "lan"), ("b", "lan"), ("g1", "wan"), ("g2", "wan")):
             self.listen(name, dev)
         self.switch("on" if cache else "off")
 
@@ -212,12 +214,16 @@ class Pair:
         self.spi = spi
 
     def gone(self, *spis, ends=("g1", "g2")):
-        """SAs deleted."""
+        """SAs deleted, as many of them as there are; ip would stop at the first that is not."""
+        numbers = {struct.pack("!I", n) for spi in spis for n in (spi, spi + 1)}
         for n in ends:
-            self.ip(n, "".join(
-                f"xfrm state delete src 10.0.0.1 dst 10.0.0.2 proto esp spi {spi}\n"
-                f"xfrm state delete src 10.0.0.2 dst 10.0.0.1 proto esp spi {spi + 1}\n"
-                for spi in spis), False)
+            with namespace(self.ns[n]):
+                netlink = Netlink(NETLINK_XFRM)
+            for found in netlink.request(XFRM_MSG_GETSA, b"", NLM_F_DUMP):
+                if found[72:76] in numbers:
+                    # struct xfrm_usersa_id
+                    netlink.request(XFRM_MSG_DELSA, found[56:76] + found[212:214] + b"\x32\0")
+            netlink.sock.close()
 
     def send(self, packets):
         """Packets from a, and what comes of them."""
@@ -234,7 +240,13 @@ class Pair:
         by = {s.fileno(): n for n, s in self.sockets.items()}
         while ready := select.select(list(by), [], [], patience)[0]:
             for fd in ready:
-                data, where = self.sockets[by[fd]].recvfrom(65536)
+                try:
+                    data, where = self.sockets[by[fd]].recvfrom(65536)
+                except OSError as e:
+                    # Said once, of a device that has been set down
+                    if e.errno != errno.ENETDOWN:
+                        raise
+                    continue
                 if where[2] != PACKET_OUTGOING:
                     out[by[fd]].append(data[14:])
         return out
@@ -301,7 +313,9 @@ def seen(outcome):
             flows[who + data[at:at + (8 if proto == 47 else 4)]].append(plain(data))
         found[n] = dict(flows)
     # The SPI of what is ESP, and not a later fragment of it
-    found["wan"] = Counter((data[0] >> 4, len(data), data[20:24] if data[9] == 50 and not
-                            struct.unpack_from("!H", data, 6)[0] & 0x1FFF else data[9:10])
-                           for data in filter(ours, outcome["g2"]))
+    for n in ("g1", "g2"):
+        found[f"to {n}"] = Counter(
+            (data[0] >> 4, len(data), data[20:24] if data[9] == 50 and not
+             struct.unpack_from("!H", data, 6)[0] & 0x1FFF else data[9:10])
+            for data in filter(ours, outcome[n]))
     return found

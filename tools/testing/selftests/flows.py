@@ -55,6 +55,7 @@ class Twins:
     def __init__(self, lists):
         # Or packets of one flow may overtake each other on their ways over two CPUs
         os.sched_setaffinity(0, {random.randrange(os.cpu_count())})
+        self.lists = lists
         self.pairs = [Pair("x", False, lists), Pair("y", True, lists)]
         self.tag = itertools.count(1)
         self.done, self.last = [], None
@@ -84,7 +85,7 @@ class Twins:
                 for n, more in p.outcome(LATE).items():
                     outcome[n] += more
             one, other = (seen(o) for o in outcomes)
-        self.last = [sorted(len(v) for v in one[n].values()) for n in ("a", "b")], one["wan"]
+        self.last = [sorted(len(v) for v in one[n].values()) for n in ("a", "b")], one["to g2"]
         if one == other:
             return True
         for where in one:
@@ -196,9 +197,18 @@ def hints():
                 known, (*pair, "udp", 10 + 4 * n + m))])) and good
     hits = twins.pairs[1].hits()
     good = twins.counters() and good
-    print(f"# hits {hits}")
+    # One that is not valid may pass behind one that is; the next one does not
+    twins.change("rp_filter")
+    spoofed = ("10.3.0.2", "10.2.0.2", "udp", 0)
+    behind = 0
+    for _ in range(10):
+        for p in twins.pairs:
+            made = twins.packets([("10.1.0.2", "10.2.0.2", "udp", 0), spoofed])
+            behind += any(data[12:16] == bytes((10, 3, 0, 2)) for data in p.send(made)["b"])
+        good = twins.traffic(twins.packets([spoofed])) and good
+    print(f"# hits {hits}; {behind} passed behind others")
     twins.close()
-    return not good or not all(hits)
+    return not good or not all(hits) or not behind
 
 
 def sequence(rng, twins, steps):
@@ -212,6 +222,10 @@ def sequence(rng, twins, steps):
             else:
                 # Two that are about the same thing would be in each other's way
                 free = [n for n in CHANGES if n.split()[0] not in {m.split()[0] for m in made}]
+                # Of a packet that is behind another to the same address in a list, the kernel
+                # does not validate the source; what is one list is a matter of moments
+                if twins.lists:
+                    free = [n for n in free if not n.startswith("rp_filter")]
                 made.append(rng.choice(free))
                 twins.change(made[-1])
         kinds = flows(rng)
@@ -285,7 +299,6 @@ class Load(threading.Thread):
 def load(times, cache):
     """Rekeys, policy swaps and route flaps, while packets pass."""
     p = Pair("z", cache)
-    p.listen("g1", "wan")
     time.sleep(0.2 * FACTOR)
     p.outcome(LATE)
     p.sockets["g1"].setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
