@@ -425,8 +425,9 @@ static void xe_fast_one(struct xe_sa *sa, struct sock *sk, struct sk_buff *skb)
 	if (xe_fast_space(sa, skb))
 		goto drop;
 
+	/* Its set-up has been completed, which stays so: see xe_post_routing() */
 	stat = XFRM_EXT_STAT_TX_NOT_READY;
-	if (!xe_sa_ready(sa))
+	if (READ_ONCE(x->km.state) != XFRM_STATE_VALID)
 		goto drop;
 
 	skb->mark = xfrm_smark_get(skb->mark, x);

@@ -428,7 +428,7 @@ void xe_sa_destructor(struct xfrm_state *x);
 struct xe_sa *xe_sa_find(struct xe_net *xn, const struct xe_id *id);
 struct xe_sa *xe_sa_lookup(struct net *net, u16 family, const void *daddr,
 			   __be32 spi, u32 mark);
-bool xe_sa_in_place(struct xe_sa *sa);
+bool __cold xe_sa_in_place(struct xe_sa *sa);
 bool xe_sa_held(const struct xe_sa *sa);
 void xe_sa_release(struct xe_sa *sa, u64 gap);
 
