@@ -188,7 +188,8 @@ def hints():
     """The route of one packet of a list is the kernel's hint for the next."""
     twins, good = Twins(True), True
     twins.change("policy bypass out")
-    for n in range(20):
+    rounds = 20 if FACTOR == 1 else 3
+    for n in range(rounds):
         for pair in (("10.1.0.2", "10.2.0.2"), ("fd01::2", "fd02::2")):
             known = (*pair, "tcp", 0)
             good = twins.traffic(twins.packets([known])) and good
@@ -201,7 +202,7 @@ def hints():
     twins.change("rp_filter")
     spoofed = ("10.3.0.2", "10.2.0.2", "udp", 0)
     behind = 0
-    for _ in range(10):
+    for _ in range(rounds):
         for p in twins.pairs:
             made = twins.packets([("10.1.0.2", "10.2.0.2", "udp", 0), spoofed])
             behind += any(data[12:16] == bytes((10, 3, 0, 2)) for data in p.send(made)["b"])
@@ -244,12 +245,13 @@ def sequence(rng, twins, steps):
 def randomly(seed, sequences):
     """So many sequences, of 20 steps each; ten in the same two pairs."""
     rng, known, twins = random.Random(seed), 0, None
+    steps = 20 if FACTOR == 1 else 6
     for n in range(sequences):
         if n % 10 == 0:
             twins = Twins((n // 10 + seed) % 2 == 0)
             for p in twins.pairs:
                 p.strict = False
-        if not sequence(rng, twins, 20):
+        if not sequence(rng, twins, steps):
             print(f"# seed {seed}, sequence {n}")
             return True
         if n % 10 == 9 or n == sequences - 1:

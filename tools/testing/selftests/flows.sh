@@ -85,7 +85,7 @@ run "the switch" switch
 [[ ! -e /sys/devices/system/cpu/cpu1/online ]] || run "a CPU that comes" new_cpu
 # A slow kernel does one of each kind
 rows=()
-((factor == 1)) || rows=("route gone" "policy gone out" "rekey" "SA expires" "link down" "interface")
+((factor == 1)) || rows=("policy gone out" "rekey" "link down")
 n=2
 [[ ! $whole ]] || n=20
 ((factor == 1)) || n=1
