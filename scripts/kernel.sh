@@ -260,6 +260,8 @@ built() {
 	key=$( (echo "$version"; gcc --version; grep -h ^CONFIG_ "${fragments[@]}") | hash_of)
 	dir=$CACHE/kernels/$NAME-$key
 
+	# One is used while another, of other options, is built
+	[[ -e $dir/ready ]] || lock "kernel-$NAME"
 	if [[ ! -e $dir/ready ]]; then
 		log "building the $NAME kernel from $pkg $version: some 10 minutes on two cores, once"
 		tmp=$dir.tmp
@@ -302,7 +304,7 @@ case $NAME in
 *-uml) ARCH=um ;;
 *) ARCH=x86 ;;
 esac
-lock "kernel-$NAME"
+[[ $how == built ]] || lock "kernel-$NAME"
 case $how-$suite in
 stock--) stock "$pkg" ;;
 stock-*) stock_from "$pkg" "$suite" ;;
