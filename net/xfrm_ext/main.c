@@ -22,7 +22,6 @@
  *	mtu.c		how long the kernel takes packets to be
  *	window.c	sequence numbers in
  *	lifetime.c	limits in packets, octets, time
- *	flow.c		forwarded packets: a flow finds its way once; way.c: ways
  *	stats.c		why packets are dropped; trace.h
  *	compat/		what differs between kernels
  */
@@ -87,7 +86,6 @@ static void __net_exit xe_net_exit(struct net *net)
 		xe_hooks_unregister(net);
 	mutex_unlock(&xn->lock);
 	xe_announce_exit_net(xn);
-	xe_flows_exit_net(xn);
 	/* xfrm ends after us and may have something to tell until then */
 	WRITE_ONCE(*(struct xe_net **)net_generic(net, xe_net_id), NULL);
 	xe_net_put(xn);
@@ -116,17 +114,12 @@ static int __init xe_init(void)
 	err = xe_netlink_init();
 	if (err)
 		goto err_input;
-	err = xe_flows_init();
-	if (err)
-		goto err_netlink;
 	/* Last: states that went through the gate cannot be called back */
 	err = xe_gate_init();
 	if (err)
-		goto err_flows;
+		goto err_netlink;
 	return 0;
 
-err_flows:
-	xe_flows_exit();
 err_netlink:
 	xe_netlink_exit();
 err_input:
@@ -142,7 +135,6 @@ static void __exit xe_exit(void)
 {
 	/* First: until then no ESP state of any kind can be made */
 	xe_gate_exit();
-	xe_flows_exit();
 	xe_netlink_exit();
 	xe_input_exit();
 	xe_sa_exit();

@@ -36,10 +36,6 @@ static const struct nla_policy xe_policy_set[] = {
 	[XFRM_EXT_A_RELEASE]	= { .type = NLA_FLAG },
 };
 
-static const struct nla_policy xe_policy_flows[] = {
-	[XFRM_EXT_A_FLOWS]	= { .type = NLA_U32 },
-};
-
 static const struct nla_policy xe_policy_id[] = {
 	[XFRM_EXT_A_FAMILY]	= { .type = NLA_U16 },
 	[XFRM_EXT_A_DADDR]	= { .type = NLA_BINARY, .len = 16 },
@@ -631,36 +627,6 @@ static int xe_nl_dummy(struct sk_buff *skb, struct genl_info *info)
 	return xe_nl_with_sa(info, xe_dummy);
 }
 
-static int xe_nl_flows(struct sk_buff *skb, struct genl_info *info)
-{
-	struct xe_net *xn = xe_net(genl_info_net(info));
-	struct nlattr *attr = info->attrs[XFRM_EXT_A_FLOWS];
-	struct sk_buff *msg;
-	void *hdr;
-	int err = 0;
-
-	if (attr && nla_get_u32(attr) > 1)
-		return xe_refuse_attr(info, XFRM_EXT_A_FLOWS,
-				      "flows %u: must be 0 or 1",
-				      nla_get_u32(attr));
-	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!msg)
-		return -ENOMEM;
-	hdr = genlmsg_put_reply(msg, info, &xe_family, 0, XFRM_EXT_CMD_FLOWS);
-	mutex_lock(&xn->lock);
-	if (attr)
-		err = xe_flows_set(xn, nla_get_u32(attr), info->extack);
-	if (!err)
-		err = hdr ? xe_flows_put(xn, msg) : -EMSGSIZE;
-	mutex_unlock(&xn->lock);
-	if (err) {
-		nlmsg_free(msg);
-		return err;
-	}
-	genlmsg_end(msg, hdr);
-	return genlmsg_reply(msg, info);
-}
-
 /**
  * xe_netlink_event - begin an event
  * @cmd: which
@@ -737,13 +703,6 @@ static const struct genl_ops xe_ops[] = {
 		.policy		= xe_policy_dummy,
 		.maxattr	= ARRAY_SIZE(xe_policy_dummy) - 1,
 		.doit		= xe_nl_dummy,
-	},
-	{
-		.cmd		= XFRM_EXT_CMD_FLOWS,
-		.flags		= GENL_UNS_ADMIN_PERM,
-		.policy		= xe_policy_flows,
-		.maxattr	= ARRAY_SIZE(xe_policy_flows) - 1,
-		.doit		= xe_nl_flows,
 	},
 };
 

@@ -318,14 +318,6 @@ static int xe_km_notify(struct xfrm_state *x, const struct km_event *c)
 {
 	struct xe_sa *sa = x ? xe_sa_of(x) : NULL;
 
-	switch (c->event) {
-	case XFRM_MSG_NEWSA:
-	case XFRM_MSG_UPDSA:
-	case XFRM_MSG_DELSA:
-	case XFRM_MSG_EXPIRE:
-	case XFRM_MSG_FLUSHSA:
-		xe_flows_forget(x ? xs_net(x) : c->net);
-	}
 	if (!sa) {
 		if (x && c->event == XFRM_MSG_UPDSA)
 			xe_sa_updated(x);
@@ -346,13 +338,6 @@ static int xe_km_notify(struct xfrm_state *x, const struct km_event *c)
 	return 0;
 }
 
-static int xe_km_notify_policy(struct xfrm_policy *xp, int dir,
-			       const struct km_event *c)
-{
-	xe_flows_forget(xp ? xp_net(xp) : c->net);
-	return 0;
-}
-
 static int xe_km_acquire(struct xfrm_state *x, struct xfrm_tmpl *t,
 			 struct xfrm_policy *xp)
 {
@@ -368,7 +353,6 @@ static struct xfrm_policy *xe_km_compile_policy(struct sock *sk, int opt,
 
 static struct xfrm_mgr xe_km = {
 	.notify		= xe_km_notify,
-	.notify_policy	= xe_km_notify_policy,
 	.acquire	= xe_km_acquire,
 	.compile_policy	= xe_km_compile_policy,
 };

@@ -65,8 +65,6 @@ static struct xfrm_state *xe_standin_make(const struct xe_sa *sa,
 	s->mark = x->mark;
 	s->props = x->props;
 	xe_state_copy_dir(s, x);
-	/* For xe_standin_serial(); nobody has acquired it */
-	s->km.seq = sa->serial;
 	/* With PREEMPT_RT another task may have come in between */
 	old = cmpxchg(&c->standin, NULL, s);
 	if (!old)
@@ -112,22 +110,6 @@ struct xfrm_state *xe_standin_get(struct xe_sa *sa, const struct sk_buff *skb,
 		}
 	}
 	return refcount_inc_not_zero(&x->refcnt) ? x : NULL;
-}
-
-/**
- * xe_standin_serial - which SA of its namespace is this in a secpath?
- * @x: state, its stand-in or itself
- *
- * Context: as long as @x is alive.
- * Return: the lower half of xe_sa::serial; 0: not an extended SA's.
- */
-u32 xe_standin_serial(const struct xfrm_state *x)
-{
-	const struct xe_sa *sa = xe_sa_of(x);
-
-	if (sa)
-		return sa->serial;
-	return READ_ONCE(x->type) == &xe_standin_type ? x->km.seq : 0;
 }
 
 /**

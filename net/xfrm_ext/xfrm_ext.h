@@ -27,7 +27,6 @@
 struct crypto_aead;
 struct genl_info;
 struct nf_hook_ops;
-struct xe_flows;
 struct xe_sa;
 
 /**
@@ -125,8 +124,6 @@ struct xe_params {
  * @n_sas: how many; the netfilter hooks are registered while there are any
  * @serial: the last xe_sa::serial given out
  * @dead: the namespace is going or gone
- * @flows: flows of forwarded packets, or NULL; written under @lock, read under
- *         RCU
  * @rcu: for kfree_rcu()
  * @spis: how many SAs in the receive table have an SPI of each slot, see
  *        xe_spi_slot(); not under @lock
@@ -142,7 +139,6 @@ struct xe_net {
 	unsigned int n_sas;
 	u64 serial;
 	bool dead;
-	struct xe_flows *flows;
 	struct rcu_head rcu;
 	atomic_t spis[XE_SPI_SLOTS];
 };
@@ -478,7 +474,6 @@ static inline bool xe_sa_ready(const struct xe_sa *sa)
 struct xfrm_state *xe_standin_get(struct xe_sa *sa, const struct sk_buff *skb,
 				  int next_header, bool itself);
 /* Process context: */
-u32 xe_standin_serial(const struct xfrm_state *x);
 void xe_standin_exit(struct xe_sa *sa);
 
 /* Count what this CPU alone counts, and with BH off only */
@@ -492,14 +487,6 @@ void xe_stat_add(const struct xe_sa *sa, enum xfrm_ext_stat stat, u64 n);
 u64 xe_stat_sum(const struct xe_sa *sa, enum xfrm_ext_stat stat);
 void xe_drop(const struct xe_sa *sa, enum xfrm_ext_stat stat,
 	     struct xe_seq seq, bool fast);
-
-/* way.c APIs: process context, but for xe_flows_forget() */
-void xe_flows_forget(const struct net *net);
-int xe_flows_set(struct xe_net *xn, bool on, struct netlink_ext_ack *extack);
-int xe_flows_put(struct xe_net *xn, struct sk_buff *msg);
-void xe_flows_exit_net(struct xe_net *xn);
-int xe_flows_init(void);
-void xe_flows_exit(void);
 
 /* lifetime.c APIs: xe_lifetime_use_slow() with BH off, the others in any context */
 bool xe_lifetime_use_slow(struct xe_sa *sa, struct xe_cpu *c, unsigned int len);

@@ -108,8 +108,6 @@ enum xfrm_ext_cmd {
 	XFRM_EXT_CMD_WINDOW_DROPS,	/* event, many replays or too old */
 	XFRM_EXT_CMD_OUT_OF_RANGE,	/* event, Subspace ID >= rx-subspaces */
 
-	XFRM_EXT_CMD_FLOWS,		/* do, CAP_NET_ADMIN: the flow cache, show and set */
-
 	__XFRM_EXT_CMD_MAX
 };
 
@@ -173,11 +171,6 @@ enum xfrm_ext_attr {
 	XFRM_EXT_A_CAP_WINDOW_MAX,	/* u32 */
 	XFRM_EXT_A_CAP_ALGORITHM,	/* string, many: names for NEWSA */
 	XFRM_EXT_A_CAP_ANNOUNCE_TTL,	/* u32, seconds */
-
-	/* XFRM_EXT_CMD_FLOWS */
-	XFRM_EXT_A_FLOWS,		/* u32, 1: on, 0: off */
-	XFRM_EXT_A_FLOWS_MAX,		/* u32, flows that each CPU remembers at most */
-	XFRM_EXT_A_FLOW_STATS,		/* nest, enum xfrm_ext_flow_stat */
 
 	__XFRM_EXT_A_MAX
 };
@@ -247,19 +240,5 @@ enum xfrm_ext_stat {
 };
 
 #define XFRM_EXT_STAT_MAX (__XFRM_EXT_STAT_MAX - 1)
-
-/* XFRM_EXT_A_FLOW_STATS: since the namespace began */
-enum xfrm_ext_flow_stat {
-	XFRM_EXT_FLOW_STAT_UNSPEC,
-	XFRM_EXT_FLOW_STAT_PAD,
-	XFRM_EXT_FLOW_STAT_HITS,	/* u64, packets whose way was known */
-	XFRM_EXT_FLOW_STAT_LEARNT,	/* u64, flows remembered, first or again */
-	XFRM_EXT_FLOW_STAT_STALE,	/* u64, known ones, way no longer good */
-	XFRM_EXT_FLOW_STAT_EVICTED,	/* u64, that made room for others */
-
-	__XFRM_EXT_FLOW_STAT_MAX
-};
-
-#define XFRM_EXT_FLOW_STAT_MAX (__XFRM_EXT_FLOW_STAT_MAX - 1)
 
 #endif /* _UAPI_LINUX_XFRM_EXT_H */

@@ -142,41 +142,6 @@ static inline u32 xe_state_cpu(const struct xfrm_state *x)
 #endif
 }
 
-/* A policy that asks for an SA of each CPU's own */
-#ifdef XFRM_POLICY_CPU_ACQUIRE
-#define XE_POLICY_CPU_ACQUIRE	XFRM_POLICY_CPU_ACQUIRE
-#else
-#define XE_POLICY_CPU_ACQUIRE	0
-#endif
-
-static inline void *xe_dst_alloc(const struct dst_entry *like)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
-	return dst_alloc(like->ops, like->dev, 1, DST_OBSOLETE_FORCE_CHK,
-			 like->flags);
-#else
-	return dst_alloc(like->ops, like->dev, DST_OBSOLETE_FORCE_CHK,
-			 like->flags);
-#endif
-}
-
-/* Of none of the kernel's lists of entries to be told of devices */
-static inline void xe_rtable_init(struct rtable *rt)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-	INIT_LIST_HEAD(&rt->rt_uncached);
-	rt->rt_uncached_list = NULL;
-#endif
-}
-
-static inline void xe_rt6_init(struct rt6_info *rt)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-	INIT_LIST_HEAD(&rt->rt6i_uncached);
-	rt->rt6i_uncached_list = NULL;
-#endif
-}
-
 /* Find the way of a received IPv4 packet; under RCU */
 static inline int xe_route_input(struct sk_buff *skb)
 {

@@ -23,7 +23,6 @@
 #   clear, stock, esp, esp64    with insn, the first two before xfrm_ext is loaded
 #   clear-loaded, stock-loaded  with xfrm_ext loaded
 #   clear-beside, stock-beside  and an extended SA in the same namespaces
-#   flows                       esp64, and the gateway has its flow cache on
 # and dir is, besides, out and in: of a gateway that encrypts, and of one that decrypts;
 #   cipher                      the AEAD alone; alg is the kernel's name of it
 . "$(dirname "$0")/../selftests/lib.sh"
@@ -195,17 +194,15 @@ gateway() { # out|in variant
 	EOF2
 	[[ $2 != clear ]] || return 0
 	ip -n "$n" -batch - <<-EOF2
-		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel aead $(algorithm aes128) $(words "${2/flows/esp64}" $tx)
+		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel aead $(algorithm aes128) $(words "$2" $tx)
 		xfrm policy add src $near dst $far dir out tmpl src $here dst $there proto esp reqid 1 mode tunnel
 		xfrm policy add src $far dst $near dir in tmpl src $there dst $here proto esp reqid 1 mode tunnel
 		xfrm policy add src $far dst $near dir fwd tmpl src $there dst $here proto esp reqid 1 mode tunnel
 	EOF2
-	[[ $2 != flows ]] || ip -n "$n" xfrm ext flows on
 }
 
-# UDP is what a flow cache knows flows of
 forwarded() { # out|in variant packets
-	local sender=t-${2/flows/esp64}
+	local sender=t-$2
 
 	[[ $1 == in ]] || sender=t-clear
 	order "$sender" "keep $(flow 64 1 "$3") proto=17"
@@ -219,7 +216,7 @@ forward() {
 		sas $variant aes128
 	done
 	for way in out in; do
-		for variant in clear stock esp64 flows; do
+		for variant in clear stock esp64; do
 			gateway $way $variant
 			forwarded $way $variant 256
 			forwarded $way $variant 2048

@@ -6,8 +6,7 @@
 # namespaces over three veth links, all on the CPU that sends. run.sh beside this runs it.
 #
 # Packets of 64 octets with their Ethernet header, AES-128-GCM; clear, stock ESP and format
-# esp64, without and with the flow cache (flows), in turn, ROUNDS times; what reaches the
-# sink counts. Each result is a line as
+# esp64, in turn, ROUNDS times; what reaches the sink counts. Each result is a line as
 # datapath.sh has it, with dir=fwd.
 . "$(dirname "$0")/../selftests/lib.sh"
 
@@ -22,19 +21,14 @@ stock() { # in|out
 }
 
 configure() { # variant
-	local n
-
 	flush
-	for n in "$g1" "$g2"; do
-		ip -n "$n" xfrm ext flows "$([[ $1 == flows ]] && echo on || echo off)"
-	done
 	case $1 in
 	stock)
 		stock out | ip -n "$g1" -batch -
 		stock in | ip -n "$g2" -batch -
 		policies 4
 		;;
-	esp64 | flows)
+	esp64)
 		sa 4 '1>2' "$(nproc)"
 		policies 4
 		;;
@@ -96,7 +90,7 @@ ip -n "$b" route add blackhole "$target"
 for ((cpus = 1; cpus <= $(nproc); cpus *= 2)); do
 	senders $cpus
 	for ((round = 0; round <= ROUNDS; round++)); do
-		for variant in clear stock esp64 flows; do
+		for variant in clear stock esp64; do
 			# The first round is for caches, and for what is translated
 			measure $variant $cpus $round | sed '/round=0/d'
 		done

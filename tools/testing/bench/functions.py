@@ -46,7 +46,7 @@ def main():
             if r["variant"] != "cipher" or r["alg"] == "gcm(aes)":
                 columns.setdefault(r["dir"], {})[r["variant"]] = orders[int(r["order"])]
     for way, cells in columns.items():
-        variants = [v for v in ("clear", "stock", "esp64", "flows", "cipher") if v in cells]
+        variants = [v for v in ("clear", "stock", "esp64", "cipher") if v in cells]
         print(f"{way + ', instructions per packet':45}" + "".join(f"{v:>8}" for v in variants))
         print(f"{'all':45}" + "".join(f"{sum(cells[v].values()):8.0f}" for v in variants))
         modules = {v: Counter() for v in variants}

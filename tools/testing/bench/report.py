@@ -90,8 +90,8 @@ def figures(b):
             out[f"{way}.insn.ratio{suffix}"] = b.ratio(kernel, way)
             out[f"{way}.esp.insn.ratio{suffix}"] = b.ratio(kernel, way, "esp")
             out[f"{way}.cheap.insn.ratio{suffix}"] = b.ratio(kernel, way, alg="cheap")
-        out[f"fwd.insn.ratio{suffix}"] = b.ratio(kernel, "out", "flows")
-        out[f"fwd.in.insn.ratio{suffix}"] = b.ratio(kernel, "in", "flows")
+        out[f"fwd.insn.ratio{suffix}"] = b.ratio(kernel, "out")
+        out[f"fwd.in.insn.ratio{suffix}"] = b.ratio(kernel, "in")
         out[f"cipher.insn{suffix}"] = b.insn(kernel, "tx", "cipher", "gcm(aes)")
         for name, variant in (("plain", "stock"), ("clear", "clear")):
             for more, word in (("loaded", ""), ("beside", ".beside")):
@@ -102,8 +102,6 @@ def figures(b):
     for kernel, suffix in PPS.items():
         out[f"fwd.pps.ratio{suffix}"] = paired(*(
             b.rounds(kernel, "pps", "fwd", v, "aes128", 64, 1) for v in ("esp64", "stock")))
-        out[f"fwd.flows.pps.ratio{suffix}"] = paired(*(
-            b.rounds(kernel, "pps", "fwd", v, "aes128", 64, 1) for v in ("flows", "stock")))
         for way in WAYS:
             for name, variant in (("ext", "esp64"), ("stock", "stock"), ("clear", "clear")):
                 scales = b.scales(kernel, way, variant)
@@ -136,7 +134,7 @@ def insn_table(b, kernel):
                                     for v in VARIANTS[2:]))
     head = f"{'':18}" + "".join(f"{v:>10}" for v in VARIANTS) + "  esp ratio     esp64"
     for way, what in (("out", "encrypting"), ("in", "decrypting")):
-        variants = ("clear", "stock", "esp64", "flows")
+        variants = ("clear", "stock", "esp64")
         values = [b.insn(kernel, way, v) for v in variants]
         if None not in values:
             rows.append(f"{what} gateway: " + ", ".join(
@@ -167,7 +165,7 @@ def pps_table(b, kernel):
                                 f" ({min(alone):.0f}-{max(alone):.0f})".ljust(53) +
                                 f"{statistics.median(scales):.3f} ({min(scales):.2f}-{max(scales):.2f})"
                                 + (f", {100 * lost:.1f} % lost" if lost > 0.0005 else ""))
-    for v in (*VARIANTS, "flows"):
+    for v in VARIANTS:
         for cpus in range(1, b.pps_cpus(kernel) + 1):
             rounds = b.rounds(kernel, "pps", "fwd", v, "aes128", 64, cpus)
             if rounds:

@@ -9,7 +9,7 @@
 "many N" before a command makes N requests of it, each with an SPI one higher, a lot at a
 time.
 
-Command: caps, announce, withdraw, get, dump, set, dummy, flows, or a number. Attributes by the name
+Command: caps, announce, withdraw, get, dump, set, dummy, or a number. Attributes by the name
 that the uapi header gives them, in lower case with dashes (tx-subspaces), or by
 number. Values: a number, an address, ID:HIGHEST of a subspace, nothing for a flag, or
 hex:OCTETS for exactly these octets.
@@ -38,7 +38,7 @@ CLONE_NEWNET = 0x40000000
 MANY = 64  # requests at once
 
 COMMANDS = {"caps": 1, "announce": 2, "withdraw": 3, "get": 4, "dump": 4,
-            "set": 5, "dummy": 6, "flows": 12}
+            "set": 5, "dummy": 6}
 HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/uapi/linux/xfrm_ext.h"
 
 
@@ -149,7 +149,6 @@ def enum(name):
 
 
 NAMES = enum("xfrm_ext_attr")
-FLOW_STATS = names("xfrm_ext_flow_stat", "XFRM_EXT_FLOW_STAT_")
 NUMBERS = {name: number for number, name in NAMES.items()}
 
 
@@ -225,9 +224,6 @@ def decode(kind, data):
     name = NAMES.get(kind)
     if name == "daddr":
         return str(ipaddress.ip_address(data))
-    if name == "flow-stats":
-        return ",".join(f"{FLOW_STATS[k]}:{int.from_bytes(n, sys.byteorder)}"
-                        for k, n in attrs(data))
     if name in ("reason", "cap-algorithm"):
         return data.rstrip(b"\0").decode()
     if name == "spi":
