@@ -9,7 +9,7 @@ RELEASE = $(shell awk -F'"' '/UTS_RELEASE/ { print $$2 }' $(KDIR)/include/genera
 # Type information of the module would ask for pahole and serve nobody
 NO_BTF = CONFIG_DEBUG_INFO_BTF_MODULES=
 
-.PHONY: all module install clean check-config iproute2 check kunit demo bench help
+.PHONY: all module install clean check-config iproute2 check check-full check-steady kunit demo bench help
 all: module
 
 module: check-config
@@ -35,6 +35,12 @@ iproute2:
 check:
 	@TESTS='$(TESTS)' KERNELS='$(KERNELS)' JOBS='$(JOBS)' exec scripts/check.sh
 
+check-full:
+	@FULL=1 TESTS='$(TESTS)' KERNELS='$(KERNELS)' JOBS='$(JOBS)' exec scripts/check.sh
+
+check-steady:
+	@ROUNDS='$(ROUNDS)' exec scripts/check-steady.sh
+
 kunit:
 	@TESTS='kunit' KERNELS='$(or $(KERNELS),7.3-uml)' exec scripts/check.sh
 
@@ -51,10 +57,12 @@ help:
 	@echo 'make install         install it for modprobe, as root (INSTALL_MOD_PATH=...)'
 	@echo 'make check-config    name what the kernel of KDIR lacks'
 	@echo 'make iproute2        build the patched ip; prints where it is'
-	@echo 'make check           all tests, doing the set-up that they need'
+	@echo 'make check           does it work? Ten minutes, and the set-up that it needs'
+	@echo 'make check-full      all tests, on all kernels: an hour or two'
 	@echo '                     TESTS="static selftests/basic kunit" only these (globs)'
 	@echo '                     KERNELS="6.1" or "6.1-cloud 6.1-debug" only on these'
 	@echo '                     JOBS=1 one guest at a time, instead of one per CPU and one'
+	@echo 'make check-steady    make check ten times (ROUNDS), every other time on a busy machine'
 	@echo 'make kunit           the unit tests, on 7.3-uml: seconds, once that is built'
 	@echo 'make demo            two gateways in a guest, and what subspaces are good for'
 	@echo 'make bench           what packets, windows, trailers cost: Documentation/bench.rst; half an hour'

@@ -1,12 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# "make check": set-up, static checks, builds, then per kernel a guest with the unit
-# tests and the selftests.
+# "make check" and "make check-full": set-up, static checks, builds, then per kernel a guest
+# with the unit tests and the selftests.
 #
+#   FULL=1               everything, on every kernel, whole matrices. Without it, what tells within
+#                        minutes whether the product works: on QUICK_KERNELS the selftests
+#                        that name the kernel in a line "# check: NAME...", with some of each matrix
 #   TESTS="GLOB..."      only these tests: static/*, reference/*, build/*, sparse/*, qemu/*,
 #                        kunit/*, selftests/*; a folder's name stands for what is in it
-#   KERNELS="WORD..."    only on these kernels (kernel.sh --list); 6.1 is all of 6.1-*
+#   KERNELS="WORD..."    only on these kernels (kernel.sh --list); 6.1 is all of 6.1-*.
+#                        Everything that runs there, as with FULL=1
 #   JOBS=N               so many tests or guests at a time, by default one more than there are
 #                        CPUs: an emulated guest seldom keeps one quite busy
 #
@@ -24,8 +28,12 @@ set -euo pipefail
 cd "$ROOT"
 
 DEFAULT_KERNELS='6.1-cloud 6.12-cloud 7.3-uml'
+# None of these takes more than one kernel to be built
+QUICK_KERNELS='6.1-cloud 6.1-amd64 6.12-cloud 7.3-uml'
+quick=1
+[[ ! ${FULL-} && ! ${KERNELS-} ]] || quick=''
 read -r -a patterns <<<"${TESTS:-*}"
-read -r -a words <<<"${KERNELS-}"
+read -r -a words <<<"${KERNELS:-${quick:+$QUICK_KERNELS}}"
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_ext.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 # Guests in the background do not see an interrupt by themselves.
@@ -134,7 +142,7 @@ check_codespell() {
 }
 
 check_layout() {
-	local bad=0
+	local bad=0 script line kernel
 
 	if files | xargs wc -l | awk '$1 > 800 && $2 != "total" { print $2 ": " $1 " lines, more than 800" }' |
 		grep .; then
@@ -151,6 +159,17 @@ check_layout() {
 		echo "LINUX_VERSION_CODE outside compat/"
 		bad=1
 	fi
+	# What a script asks for in vain would never be missed
+	for script in tools/testing/selftests/*.sh; do
+		line=$(head_says kernels "$script")
+		for kernel in $(head_says check "$script"); do
+			if [[ " $QUICK_KERNELS " != *" $kernel "* ||
+				" ${line:-$DEFAULT_KERNELS} " != *" $kernel "* ]]; then
+				echo "$script: does not run on $kernel in make check, as it says"
+				bad=1
+			fi
+		done
+	done
 	return "$bad"
 }
 
@@ -164,7 +183,8 @@ runs_on() {
 	local line
 
 	line=$(head_says kernels "$1")
-	[[ " ${line:-$DEFAULT_KERNELS} " == *" $2 "* ]]
+	[[ " ${line:-$DEFAULT_KERNELS} " == *" $2 "* ]] || return
+	[[ ! $quick || " $(head_says check "$1") " == *" $2 "* ]]
 }
 
 # The selftests, and the unit tests, that are to run on a kernel
@@ -209,7 +229,8 @@ guest_run() { # kernel results [option...] script...
 
 	shift 2
 	failed=$(grep -c ^FAILED "$results" || true)
-	tools/testing/qemu/run.sh --kernel "$kernel" --results "$results" "$@" </dev/null 2>&1 |
+	tools/testing/qemu/run.sh --kernel "$kernel" ${quick:+--env QUICK=1} --results "$results" \
+		"$@" </dev/null 2>&1 |
 		tee -a "$tmp/guest-$name" || rc=$?
 	((!rc)) || cp "$tmp/guest-$name" "$tmp/failed-$name"
 	if ((rc)) && [[ $(grep -c ^FAILED "$results") == "$failed" ]]; then
@@ -250,7 +271,7 @@ for kernel in "${kernels[@]}"; do
 	esac
 done
 # What fits in beside the last of them
-try qemu/runner tools/testing/qemu/runner-selftest.sh
+[[ $quick ]] || try qemu/runner tools/testing/qemu/runner-selftest.sh
 try static/model tools/testing/model/check.sh
 for kernel in "${kernels[@]}"; do
 	[[ $kernel != @(6.1-amd64|6.12-cloud|7.3-kcsan) ]] ||

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 7.3-uml
+# check: 7.3-uml
 #
 # What goes over the wire, seen by somebody who has not read the module: every
 # packet of traffic from all CPUs is decrypted by the reference; no number and no

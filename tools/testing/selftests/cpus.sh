@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 6.12-cloud 7.3-kcsan 7.3-uml
+# check: 7.3-uml
 #
 # One SA's packets are received on several CPUs, each of which has a stand-in for the state
 # in their secpath: policy finds in it what it finds in the state, also when it refuses;

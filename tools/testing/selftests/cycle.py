@@ -28,7 +28,7 @@ class End:
         with namespace(name):
             self.module, self.xfrm = Family(), Netlink(NETLINK_XFRM)
             self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self.sock.settimeout(10 * int(os.environ.get("TIME_FACTOR", "1")))
+            self.sock.settimeout(60 * int(os.environ.get("TIME_FACTOR", "1")))
 
     def add(self, spi):
         list(self.module.request(

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-debug 7.3-uml
+# check: 7.3-uml
 #
 # Packets that the reference makes, good and bad, get exactly the verdict that the
 # wire's rules give them, and move exactly one counter, on our own path and on the

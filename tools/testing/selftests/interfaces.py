@@ -38,7 +38,7 @@ from genl import CLONE_NEWNET
 from natt import POLICY_IN, POLICY_OUT, socket_policy
 
 libc = ctypes.CDLL(None, use_errno=True)
-PATIENCE = 10 * int(os.environ.get("TIME_FACTOR", "1"))
+PATIENCE = 60 * int(os.environ.get("TIME_FACTOR", "1"))
 ETH_P_ALL, PACKET_OUTGOING = 3, 4
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 IPPROTO_ESP, IPPROTO_FRAGMENT, MODE_TRANSPORT = 50, 44, 0

@@ -57,7 +57,7 @@ from modepackets import (
 )
 
 FACTOR = int(os.environ.get("TIME_FACTOR", "1"))
-PATIENCE = 10 * FACTOR
+PATIENCE = 60 * FACTOR
 SHOWN_PROBLEMS = 10
 SPIS = {1: 0x100, 2: 0x200}
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-uml
+# check: 7.3-uml
 #
 # UDP encapsulation (RFC 3948) of extended SAs in all modes: traffic without NAT and
 # with it, checksums on the wire, what the kernel tells key managers when the other end

@@ -25,7 +25,7 @@ import genl
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 1, 0x1000, 0x4000
 NEEDS_CSUM, GSO_UDP = 1, 3
-TIMEOUT = 5 * int(os.environ.get("TIME_FACTOR", "1"))
+TIMEOUT = 30 * int(os.environ.get("TIME_FACTOR", "1"))
 
 
 def datagrams(ns, src, dst, port, count):

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-uml
+# check: 7.3-uml
 #
 # Three times the same inner packets: over our own path, over the kernel's, and through
 # stock ESP. Ours and the kernel's path must send the same octets from the outer header

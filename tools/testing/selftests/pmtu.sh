@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# check: 7.3-uml
 #
 # The largest inner packet that fits goes out whole; one octet more gets the error
 # that says how much would fit; what may be cut arrives in pieces.

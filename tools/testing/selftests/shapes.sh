@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# check: 7.3-uml
 #
 # Packets in every shape that the kernel knows: GSO, checksums to be completed, page
 # fragments of files and of other people's memory, clones, fragments, frames of 9,000

@@ -33,7 +33,7 @@ import sys
 import time
 
 
-PATIENCE = 10 * int(os.environ.get("TIME_FACTOR", "1"))
+PATIENCE = 60 * int(os.environ.get("TIME_FACTOR", "1"))
 SO_RCVBUFFORCE = 33  # the module has no name for it
 
 
