@@ -32,6 +32,7 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/uaccess.h>
+#include <linux/udp.h>
 #include <net/net_namespace.h>
 
 #include "datapath.h"
@@ -410,7 +411,8 @@ static int bench_command(char *text)
 	err = bench_parse(&run, text);
 	/* Of a cipher it is the plaintext that is short */
 	if (!err && verb->work == bench_send && !run.gso &&
-	    run.len < sizeof(struct iphdr))
+	    run.len < sizeof(struct iphdr) +
+		      (run.proto == IPPROTO_UDP ? sizeof(struct udphdr) : 0))
 		err = -EINVAL;
 	if (!err && verb->work != bench_cipher && !run.dev)
 		err = -ENODEV;

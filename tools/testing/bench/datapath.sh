@@ -23,6 +23,8 @@
 #   clear, stock, esp, esp64    with insn, the first two before xfrm_ext is loaded
 #   clear-loaded, stock-loaded  with xfrm_ext loaded
 #   clear-beside, stock-beside  and an extended SA in the same namespaces
+#   clear-flowtable, stock-flowtable, esp64-flowtable
+#                               of gateways: under nft's flowtable, the flow is offloaded
 # and dir is, besides, out and in: of a gateway that encrypts, and of one that decrypts;
 #   cipher                      the AEAD alone; alg is the kernel's name of it
 . "$(dirname "$0")/../selftests/lib.sh"
@@ -175,7 +177,7 @@ warm() { # variant len packets
 # A gateway that encrypts (out) or decrypts (in), and nothing else does either. Dummy devices
 # have no neighbours to ask for. Policies are for both directions, as gateways have them.
 gateway() { # out|in variant
-	local n=$1-$2 here there far near tx=tx
+	local n=$1-$2 sa=${2%-flowtable} here there far near tx=tx
 
 	case $1 in
 	out) here=10.0.0.1 there=10.0.0.2 near=10.1.0.0/24 far=10.2.0.0/24 ;;
@@ -192,17 +194,64 @@ gateway() { # out|in variant
 		route add 10.2.0.0/24 dev out
 		route add $there dev $([[ $1 == out ]] && echo out || echo in)
 	EOF2
-	[[ $2 != clear ]] || return 0
+	[[ $2 != *-flowtable ]] || flowtable "$n"
+	[[ $sa != clear ]] || return 0
 	ip -n "$n" -batch - <<-EOF2
-		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel aead $(algorithm aes128) $(words "$2" $tx)
+		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel aead $(algorithm aes128) $(words "$sa" $tx)
 		xfrm policy add src $near dst $far dir out tmpl src $here dst $there proto esp reqid 1 mode tunnel
 		xfrm policy add src $far dst $near dir in tmpl src $there dst $here proto esp reqid 1 mode tunnel
 		xfrm policy add src $far dst $near dir fwd tmpl src $there dst $here proto esp reqid 1 mode tunnel
 	EOF2
 }
 
+# ESP is not for connection tracking
+flowtable() { # ns
+	ip netns exec "$1" nft -f - <<-'EOF2' || bail "$1: no flowtable"
+		table inet ft {
+			flowtable f {
+				hook ingress priority 0
+				devices = { "in", "out" }
+			}
+			chain pre {
+				type filter hook prerouting priority raw
+				meta l4proto esp notrack
+			}
+			chain out {
+				type filter hook output priority raw
+				meta l4proto esp notrack
+			}
+			chain forward {
+				type filter hook forward priority 0
+				counter
+				flow add @f
+			}
+		}
+	EOF2
+}
+
+# A flow is offloaded when a packet of it passes the rule that has not come out of an SA: at
+# the gateway that decrypts, one the other way
+begun() { # variant
+	local n=in-$1
+
+	case $1 in
+	stock-* | esp64-*)
+		ip -n "$n" -batch - <<-EOF2
+			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 reqid 1 mode tunnel aead $(algorithm aes128) $(words "${1%-flowtable}" tx)
+		EOF2
+		;;
+	esac
+	order r-clear "keep dev=sink src=10.2.0.1 dst=10.1.0.1 len=64 packets=256 proto=17"
+	order "$n" "receive dev=out out=in packets=256"
+}
+
+# How many packets have passed the chain
+seen() { # ns
+	ip netns exec "$1" nft list chain inet ft forward | sed -n 's/.*packets \([0-9]*\) .*/\1/p'
+}
+
 forwarded() { # out|in variant packets
-	local sender=t-$2
+	local sender=t-${2%-flowtable}
 
 	[[ $1 == in ]] || sender=t-clear
 	order "$sender" "keep $(flow 64 1 "$3") proto=17"
@@ -210,17 +259,21 @@ forwarded() { # out|in variant packets
 }
 
 forward() {
-	local way variant
+	local way variant before
 
 	for variant in stock esp64; do
 		sas $variant aes128
 	done
 	for way in out in; do
-		for variant in clear stock esp64; do
-			gateway $way $variant
-			forwarded $way $variant 256
-			forwarded $way $variant 2048
-			say $way $variant aes128 64 1 1
+		for variant in {clear,stock,esp64}{,-flowtable}; do
+			gateway $way "$variant"
+			[[ $way-$variant != in-*-flowtable ]] || begun "$variant"
+			forwarded $way "$variant" 256
+			before=$([[ "$variant" != *-flowtable ]] || seen "$way-$variant")
+			forwarded $way "$variant" 2048
+			say $way "$variant" aes128 64 1 1
+			[[ "$variant" != *-flowtable || $(seen "$way-$variant") == "$before" ]] ||
+				bail "$way-$variant: the flow is not offloaded"
 		done
 	done
 }

@@ -7,6 +7,7 @@
 #include <linux/etherdevice.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/udp.h>
 #include <net/ip.h>
 #include <net/protocol.h>
 #include <net/route.h>
@@ -62,6 +63,7 @@ static void flow_header(const struct flow *f, const struct bench_run *run,
 	unsigned int len = f->len + (f->gso ? GSO_PAGES * PAGE_SIZE : 0);
 	struct iphdr *iph = (struct iphdr *)f->packet;
 	struct tcphdr *th = (struct tcphdr *)(iph + 1);
+	struct udphdr *uh = (struct udphdr *)(iph + 1);
 
 	iph->version = 4;
 	iph->ihl = sizeof(*iph) / 4;
@@ -72,6 +74,12 @@ static void flow_header(const struct flow *f, const struct bench_run *run,
 	iph->saddr = saddr;
 	iph->daddr = daddr;
 	ip_send_check(iph);
+	if (iph->protocol == IPPROTO_UDP) {
+		/* The same one as of its answers */
+		uh->source = htons(9);
+		uh->dest = htons(9);
+		uh->len = htons(len - sizeof(*iph));
+	}
 	if (!f->gso)
 		return;
 	th->source = htons(1000);

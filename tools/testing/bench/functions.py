@@ -16,6 +16,8 @@ from profile import symbols
 
 BATCH = 64
 SHOWN = 70
+VARIANTS = ("clear", "stock", "esp64", "clear-flowtable", "stock-flowtable", "esp64-flowtable",
+            "cipher")
 
 
 def counted(path, addresses, names):
@@ -46,8 +48,8 @@ def main():
             if r["variant"] != "cipher" or r["alg"] == "gcm(aes)":
                 columns.setdefault(r["dir"], {})[r["variant"]] = orders[int(r["order"])]
     for way, cells in columns.items():
-        variants = [v for v in ("clear", "stock", "esp64", "cipher") if v in cells]
-        print(f"{way + ', instructions per packet':45}" + "".join(f"{v:>8}" for v in variants))
+        variants = [v for v in VARIANTS if v in cells]
+        print(f"{way + ', instructions per packet':45}" + "".join(f"{v[:7]:>8}" for v in variants))
         print(f"{'all':45}" + "".join(f"{sum(cells[v].values()):8.0f}" for v in variants))
         modules = {v: Counter() for v in variants}
         for v in variants:

@@ -65,6 +65,12 @@ class Bench:
         both = [self.over_clear(kernel, way, v, alg, size) for v in (variant, "stock")]
         return None if None in both or not both[1] else both[0] / both[1]
 
+    def flowtable_ratio(self, kernel, way):
+        """The same of gateways under a flowtable, over clear packets under one."""
+        clear, stock, ours = (self.insn(kernel, way, f"{v}-flowtable")
+                              for v in ("clear", "stock", "esp64"))
+        return None if None in (clear, stock, ours) else (ours - clear) / (stock - clear)
+
     def scales(self, kernel, way, variant, alg="aes128", size="64"):
         """All CPUs over one, round by round."""
         for key, rounds in self.cells.items():
@@ -92,6 +98,8 @@ def figures(b):
             out[f"{way}.cheap.insn.ratio{suffix}"] = b.ratio(kernel, way, alg="cheap")
         out[f"fwd.insn.ratio{suffix}"] = b.ratio(kernel, "out")
         out[f"fwd.in.insn.ratio{suffix}"] = b.ratio(kernel, "in")
+        out[f"fwd.ft.insn.ratio{suffix}"] = b.flowtable_ratio(kernel, "out")
+        out[f"fwd.ft.in.insn.ratio{suffix}"] = b.flowtable_ratio(kernel, "in")
         out[f"cipher.insn{suffix}"] = b.insn(kernel, "tx", "cipher", "gcm(aes)")
         for name, variant in (("plain", "stock"), ("clear", "clear")):
             for more, word in (("loaded", ""), ("beside", ".beside")):
@@ -134,7 +142,7 @@ def insn_table(b, kernel):
                                     for v in VARIANTS[2:]))
     head = f"{'':18}" + "".join(f"{v:>10}" for v in VARIANTS) + "  esp ratio     esp64"
     for way, what in (("out", "encrypting"), ("in", "decrypting")):
-        variants = ("clear", "stock", "esp64")
+        variants = [v + more for more in ("", "-flowtable") for v in ("clear", "stock", "esp64")]
         values = [b.insn(kernel, way, v) for v in variants]
         if None not in values:
             rows.append(f"{what} gateway: " + ", ".join(
