@@ -90,3 +90,16 @@ void xe_drop(const struct xe_sa *sa, enum xfrm_ext_stat stat,
 	if (fast && xe_stat_mib[stat])
 		XFRM_INC_STATS(xs_net(sa->x), xe_stat_mib[stat]);
 }
+
+/**
+ * xe_drop_unknown - the same for a packet whose SA is gone
+ * @net: namespace
+ * @stat: the reason
+ *
+ * Moves the kernel's counter. Does not free the packet. Context: any.
+ */
+void xe_drop_unknown(struct net *net, enum xfrm_ext_stat stat)
+{
+	if (xe_stat_mib[stat])
+		XFRM_INC_STATS(net, xe_stat_mib[stat]);
+}

@@ -133,23 +133,50 @@ static bool transport_route(struct net *net, struct sk_buff *skb)
 	return true;
 }
 
+/*
+ * Count a packet that was lost behind PRE_ROUTING. What it carries is the SA's
+ * own state or a stand-in, which leads to no SA; and a queue of netfilter's may
+ * have kept the packet until the SA was gone. So look the SA up once more by
+ * what either has a copy of. Without one the kernel's counter alone moves.
+ */
+static void transport_drop(struct net *net, const struct sk_buff *skb,
+			   enum xfrm_ext_stat stat)
+{
+	const struct sec_path *sp = skb_sec_path(skb);
+	const struct xfrm_state *x;
+	struct xe_sa *sa = NULL;
+
+	rcu_read_lock();
+	if (sp && sp->len) {
+		x = sp->xvec[sp->len - 1];
+		sa = xe_sa_lookup(net, x->props.family, &x->id.daddr, x->id.spi,
+				  x->mark.v);
+	}
+	if (sa)
+		xe_drop(sa, stat, (struct xe_seq){}, true);
+	else
+		xe_drop_unknown(net, stat);
+	rcu_read_unlock();
+}
+
+/* BH off: from softirq, or from netfilter's queue, which sees to that itself */
 static int transport_finish(struct net *net, struct sock *sk,
 			    struct sk_buff *skb)
 {
-	struct xfrm_state *x = xfrm_input_state(skb);
+	const struct sec_path *sp = skb_sec_path(skb);
 	enum xfrm_ext_stat stat;
 
 	stat = XFRM_EXT_STAT_RX_INNER;
 	if (!transport_route(net, skb))
 		goto drop;
 	/* Out of another SA: who nests packets does not choose how deep our stack is */
-	if (skb_sec_path(skb)->len == 1)
+	if (sp && sp->len == 1)
 		return dst_input(skb);
 	stat = XFRM_EXT_STAT_RX_NOMEM;
 	if (!xfrm_trans_queue(skb, transport_input))
 		return 0;
 drop:
-	xe_drop(xe_sa_of(x), stat, (struct xe_seq){}, true);
+	transport_drop(net, skb, stat);
 	kfree_skb(skb);
 	return NET_RX_DROP;
 }

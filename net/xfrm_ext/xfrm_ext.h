@@ -430,10 +430,10 @@ void xe_sa_release(struct xe_sa *sa, u64 gap);
 
 /**
  * xe_sa_of - the extended SA of a state
- * @x: state
+ * @x: state; what a packet carries need not be one of ours
  *
  * Context: as long as @x is alive.
- * Return: the SA, or NULL for a plain one.
+ * Return: the SA, or NULL for a plain one or a stand-in (standin.c).
  */
 static inline struct xe_sa *xe_sa_of(const struct xfrm_state *x)
 {
@@ -487,6 +487,7 @@ void xe_stat_add(const struct xe_sa *sa, enum xfrm_ext_stat stat, u64 n);
 u64 xe_stat_sum(const struct xe_sa *sa, enum xfrm_ext_stat stat);
 void xe_drop(const struct xe_sa *sa, enum xfrm_ext_stat stat,
 	     struct xe_seq seq, bool fast);
+void xe_drop_unknown(struct net *net, enum xfrm_ext_stat stat);
 
 /* lifetime.c APIs: xe_lifetime_use_slow() with BH off, the others in any context */
 bool xe_lifetime_use_slow(struct xe_sa *sa, struct xe_cpu *c, unsigned int len);
