@@ -103,10 +103,18 @@ const struct xe_mode xe_mode_transport = {
 	.decap	= transport_decap,
 };
 
+/* Out of the kernel's queue, BH off; not all kernels have been there under RCU */
 static int transport_input(struct net *net, struct sock *sk,
 			   struct sk_buff *skb)
 {
-	return dst_input(skb);
+	struct net_device *dev = skb->dev;
+	int err;
+
+	rcu_read_lock();
+	err = dst_input(skb);
+	dev_put(dev);
+	rcu_read_unlock();
+	return err;
 }
 
 /* It has one from before it was decrypted, unless that is gone, or a hook did NAT */
@@ -164,6 +172,7 @@ static int transport_finish(struct net *net, struct sock *sk,
 			    struct sk_buff *skb)
 {
 	const struct sec_path *sp = skb_sec_path(skb);
+	struct net_device *dev = skb->dev;
 	enum xfrm_ext_stat stat;
 
 	stat = XFRM_EXT_STAT_RX_INNER;
@@ -172,9 +181,17 @@ static int transport_finish(struct net *net, struct sock *sk,
 	/* Out of another SA: who nests packets does not choose how deep our stack is */
 	if (sp && sp->len == 1)
 		return dst_input(skb);
+	/*
+	 * In the queue it is under no RCU, and not all kernels take references
+	 * for a packet there
+	 */
+	if (!skb_dst_force(skb))
+		goto drop;
 	stat = XFRM_EXT_STAT_RX_NOMEM;
+	dev_hold(dev);
 	if (!xfrm_trans_queue(skb, transport_input))
 		return 0;
+	dev_put(dev);
 drop:
 	transport_drop(net, skb, stat);
 	kfree_skb(skb);
