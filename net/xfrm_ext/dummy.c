@@ -98,7 +98,7 @@ static struct sk_buff *xe_dummy_make(const struct xe_sa *sa,
 	skb->mark = xfrm_smark_get(0, sa->x);
 	skb_dst_set(skb, dst_clone(dst));
 	rcu_read_lock();
-	xe_tunnel_header(sa, skb, 0, htons(IP_DF), 0);
+	xe_tunnel_header(sa, skb, IPPROTO_IPIP, 0, htons(IP_DF), 0);
 	rcu_read_unlock();
 	return skb;
 }

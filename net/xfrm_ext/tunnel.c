@@ -33,19 +33,25 @@ static struct dst_entry *tunnel_route(const struct sk_buff *skb)
 }
 
 static void tunnel_encap4(const struct xfrm_state *x, struct sk_buff *skb,
-			  u8 inner_ds, __be16 df)
+			  u8 protocol, u8 inner_ds, __be16 df)
 {
 	struct dst_entry *dst = tunnel_route(skb);
 	struct iphdr *iph = ip_hdr(skb);
 
 	iph->version = 4;
 	iph->ihl = 5;
+	/* ESP takes its place; until then it is what the kernel's path has there */
+	iph->protocol = protocol;
 	iph->tos = tunnel_dsfield(x, inner_ds);
 	iph->frag_off = x->props.flags & XFRM_STATE_NOPMTUDISC ? 0 : df;
 	iph->ttl = ip4_dst_hoplimit(dst);
 	iph->saddr = x->props.saddr.a4;
 	iph->daddr = x->id.daddr.a4;
-	/* The length and checksum come from __ip_local_out() */
+	/*
+	 * The length and checksum come from __ip_local_out(). Identifications are
+	 * counted by addresses and protocol, which must stand there by now: with
+	 * the kernel's path, that takes what ours does not, we share one count.
+	 */
 	ip_select_ident(dev_net(dst->dev), skb, NULL);
 }
 
@@ -64,18 +70,19 @@ static void tunnel_encap6(const struct xfrm_state *x, struct sk_buff *skb,
  * xe_tunnel_header - write the outer header
  * @sa: SA of any mode
  * @skb: data at the payload; headroom for all that comes before it
+ * @protocol: of what is inside, 4 or 41
  * @inner_ds: TOS or traffic class of what is inside
  * @df: Don't Fragment, or 0; for IPv4
  * @flow_label: for IPv6
  *
  * Headers are then as xe_mode::encap() shall leave them.
  */
-void xe_tunnel_header(const struct xe_sa *sa, struct sk_buff *skb, u8 inner_ds,
-		      __be16 df, __be32 flow_label)
+void xe_tunnel_header(const struct xe_sa *sa, struct sk_buff *skb, u8 protocol,
+		      u8 inner_ds, __be16 df, __be32 flow_label)
 {
 	xe_outer_make(sa, skb);
 	if (sa->id.family == AF_INET)
-		tunnel_encap4(sa->x, skb, inner_ds, df);
+		tunnel_encap4(sa->x, skb, protocol, inner_ds, df);
 	else
 		tunnel_encap6(sa->x, skb, inner_ds, flow_label);
 }
@@ -109,7 +116,7 @@ static int tunnel_encap(const struct xe_sa *sa, struct sk_buff *skb)
 
 	skb_set_inner_network_header(skb, skb_network_offset(skb));
 	skb_set_inner_transport_header(skb, skb_transport_offset(skb));
-	xe_tunnel_header(sa, skb, ds, df, flow_label);
+	xe_tunnel_header(sa, skb, next_header, ds, df, flow_label);
 	return next_header;
 }
 

@@ -640,8 +640,8 @@ static inline unsigned int xe_esp_len(const struct xe_sa *sa)
 
 /* tunnel.c APIs: any context */
 extern const struct xe_mode xe_mode_tunnel;
-void xe_tunnel_header(const struct xe_sa *sa, struct sk_buff *skb, u8 inner_ds,
-		      __be16 df, __be32 flow_label);
+void xe_tunnel_header(const struct xe_sa *sa, struct sk_buff *skb, u8 protocol,
+		      u8 inner_ds, __be16 df, __be32 flow_label);
 
 /* transport.c APIs: BH off, under RCU */
 extern const struct xe_mode xe_mode_transport;
