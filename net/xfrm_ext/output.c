@@ -123,10 +123,11 @@ static u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb,
 
 /*
  * Take a number. Nobody else gets the same: a subspace has one counter, made
- * once, and each draw is one atomic step. False: dropped for @stat.
+ * once, and each draw is one atomic step. The outer header's addresses are
+ * in place. False: dropped for @stat.
  */
-static bool xe_take_number(struct xe_sa *sa, u32 place, struct xe_seq *seq,
-			   enum xfrm_ext_stat *stat)
+static bool xe_take_number(struct xe_sa *sa, struct sk_buff *skb, u32 place,
+			   struct xe_seq *seq, enum xfrm_ext_stat *stat)
 {
 	bool first_use, first_refused;
 	struct xe_counter *c;
@@ -139,6 +140,8 @@ static bool xe_take_number(struct xe_sa *sa, u32 place, struct xe_seq *seq,
 	if (unlikely(!xe_counter_next(c, &seq->sn, &first_refused))) {
 		if (first_refused)
 			xe_event_tx(sa, XFRM_EXT_CMD_EXHAUSTED, place);
+		/* Each, as the kernel does: the audit system has its own limits */
+		xfrm_audit_state_replay_overflow(sa->x, skb);
 		*stat = XFRM_EXT_STAT_TX_EXHAUSTED;
 		return false;
 	}
@@ -244,7 +247,7 @@ static int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	if (!op)
 		goto drop;
 
-	if (!xe_take_number(sa, dummy_place ? *dummy_place :
+	if (!xe_take_number(sa, skb, dummy_place ? *dummy_place :
 				xe_select(sa, skb, next_header), &seq, &stat)) {
 		err = stat == XFRM_EXT_STAT_TX_NOMEM ? -ENOMEM : -EOVERFLOW;
 		goto drop_op;
