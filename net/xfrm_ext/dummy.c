@@ -61,7 +61,7 @@ static struct dst_entry *xe_dummy_route6(struct xfrm_state *x)
 static int xe_dummy_fits(const struct xe_sa *sa, const struct dst_entry *dst,
 			 unsigned int len, struct netlink_ext_ack *extack)
 {
-	unsigned int mtu = min_t(unsigned int, dst_mtu(dst), IP_MAX_MTU);
+	unsigned int mtu = min(dst_mtu(dst), xe_outer_max(sa));
 	u64 all = (sa->id.family == AF_INET ? sizeof(struct iphdr) :
 					      sizeof(struct ipv6hdr)) +
 		  (u64)xe_esp_len(sa) + sa->cipher.icv_len + len;

@@ -3,6 +3,7 @@
  * What the modes that write an outer header share.
  */
 #include <net/ip.h>
+#include <net/ip6_route.h>
 #include <net/ipv6.h>
 
 #include "xfrm_ext.h"
@@ -33,6 +34,19 @@ bool xe_outer_fragments(const struct sk_buff *skb)
 	if (skb_is_gso(skb) && skb_shinfo(skb)->gso_type & SKB_GSO_UDP)
 		return true;
 	return skb->protocol == htons(ETH_P_IP) && ip_is_fragment(ip_hdr(skb));
+}
+
+/**
+ * xe_outer_max - how long can an SA's packets be?
+ * @sa: SA of any mode
+ *
+ * IPv4's Total Length counts the header, IPv6's Payload Length does not.
+ *
+ * Return: octets, with the outer header.
+ */
+unsigned int xe_outer_max(const struct xe_sa *sa)
+{
+	return sa->id.family == AF_INET ? IP_MAX_MTU : IP6_MAX_MTU;
 }
 
 /**

@@ -232,7 +232,7 @@ static int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	tfc = xe_tfc_len(sa, skb);
 	plen = xe_trailer_len(placement, payload_len + tfc, sa->cipher.align);
 	tail = tfc + plen + sa->cipher.icv_len;
-	if (skb->len - skb_network_offset(skb) + tail > IP_MAX_MTU) {
+	if (skb->len - skb_network_offset(skb) + tail > xe_outer_max(sa)) {
 		stat = XFRM_EXT_STAT_TX_TOO_BIG;
 		err = -EMSGSIZE;
 		goto drop;

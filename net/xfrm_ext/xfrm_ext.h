@@ -630,6 +630,7 @@ void xe_outer_make(const struct xe_sa *sa, struct sk_buff *skb);
 void xe_outer_gone(struct sk_buff *skb);
 bool xe_outer_ipv4_ok(struct sk_buff *skb);
 bool xe_outer_fragments(const struct sk_buff *skb);
+unsigned int xe_outer_max(const struct xe_sa *sa);
 
 /* Octets from outer header to payload */
 static inline unsigned int xe_esp_len(const struct xe_sa *sa)
