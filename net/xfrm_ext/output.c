@@ -395,41 +395,43 @@ int xe_local_out(struct net *net, struct sock *sk, struct sk_buff *skb)
  * for longer takes a reference of its own. If there is more to do than to send,
  * the kernel does it.
  */
-static void xe_fast_out(struct sock *sk, struct sk_buff *skb)
+static int xe_fast_out(struct sock *sk, struct sk_buff *skb)
 {
 	struct dst_entry *child = xfrm_dst_child(skb_dst(skb));
 	/* Not the device's: that may have gone, and left another in its place */
 	struct net *net = xs_net(skb_dst(skb)->xfrm);
 
-	if (!child || child->xfrm) {
-		xfrm_output_resume(sk, skb, 0);
-		return;
-	}
+	if (!child || child->xfrm)
+		return xfrm_output_resume(sk, skb, 0);
 	skb_dst_drop(skb);
 	skb_dst_set_noref(skb, child);
 	nf_reset_ct(skb);
-	xe_local_out(net, sk, skb);
+	return xe_local_out(net, sk, skb);
 }
 
 /*
  * One packet that needs no segmentation; consumed in any case. BH is off, so
- * that packets leave in the order of their numbers.
+ * that packets leave in the order of their numbers. Returns what the kernel's
+ * own path does: 0, a queue's NET_XMIT_*, or a negative errno.
  */
-static void xe_fast_one(struct xe_sa *sa, struct sock *sk, struct sk_buff *skb)
+static int xe_fast_one(struct xe_sa *sa, struct sock *sk, struct sk_buff *skb)
 {
 	struct xfrm_state *x = sa->x;
 	enum xfrm_ext_stat stat;
-	int next_header;
+	int next_header, err;
 
 	stat = XFRM_EXT_STAT_TX_SEGMENT;
-	if (xe_fast_checksum(skb))
+	err = xe_fast_checksum(skb);
+	if (err)
 		goto drop;
 	stat = XFRM_EXT_STAT_TX_NOMEM;
-	if (xe_fast_space(sa, skb))
+	err = xe_fast_space(sa, skb);
+	if (err)
 		goto drop;
 
 	/* Its set-up has been completed, which stays so: see xe_post_routing() */
 	stat = XFRM_EXT_STAT_TX_NOT_READY;
+	err = -EINVAL;
 	if (READ_ONCE(x->km.state) != XFRM_STATE_VALID)
 		goto drop;
 
@@ -437,26 +439,61 @@ static void xe_fast_one(struct xe_sa *sa, struct sock *sk, struct sk_buff *skb)
 	skb->encapsulation = 0;
 	next_header = sa->mode->encap(sa, skb);
 	stat = XFRM_EXT_STAT_TX_SEGMENT;
+	err = next_header;
 	if (next_header < 0)
 		goto drop;
+	/* As xfrm_state_check_expire() */
 	stat = XFRM_EXT_STAT_TX_EXPIRED;
+	err = -EINVAL;
 	if (!xe_lifetime_use(sa, skb->len))
 		goto drop;
-	switch (xe_protect(sa, skb, next_header, NULL, true)) {
-	case 0:
-		xe_fast_out(sk, skb);
-		break;
-	case -EINPROGRESS:
-		break;
-	default:
-		kfree_skb(skb);
-		break;
-	}
-	return;
+	err = xe_protect(sa, skb, next_header, NULL, true);
+	if (likely(!err))
+		return xe_fast_out(sk, skb);
+	/* The cipher goes on with it; what becomes of it, nobody can be told */
+	if (err == -EINPROGRESS)
+		return 0;
+	kfree_skb(skb);
+	return err;
 
 drop:
 	xe_drop(sa, stat, xe_seq_none, true);
 	kfree_skb(skb);
+	return err;
+}
+
+/*
+ * The segments of one packet; consumed. Returns the first result that is not 0, as
+ * the kernel does. But it frees those behind it, and counts them nowhere. Local
+ * TCP makes no such packets where there is a bundle: they are forwarded, or of
+ * a tunnel's device, and nobody sends the rest again for being told.
+ */
+static int xe_fast_segments(struct xe_sa *sa, struct sock *sk,
+			    struct sk_buff *segs)
+{
+	struct sk_buff *next;
+	int err, ret = 0;
+
+	skb_list_walk_safe(segs, segs, next) {
+		skb_mark_not_on_list(segs);
+		err = xe_fast_one(sa, sk, segs);
+		if (unlikely(err && !ret))
+			ret = err;
+	}
+	return ret;
+}
+
+/*
+ * The verdict about a packet that the hook has consumed: nf_hook() returns @ret,
+ * and whoever sent the packet hears of it, as on the kernel's own path. But
+ * for 1, NET_XMIT_DROP: by that its caller would know that the packet has passed,
+ * and go on with it. All who ask tell only NET_XMIT_CN from the other codes.
+ */
+static unsigned int xe_stolen(int ret)
+{
+	if (ret == NET_XMIT_DROP)
+		ret = NET_XMIT_MASK;
+	return NF_STOLEN | (u32)-ret << NF_VERDICT_QBITS;
 }
 
 /*
@@ -533,9 +570,10 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 {
 	struct dst_entry *dst = skb_dst(skb);
 	struct xfrm_state *x = dst ? dst->xfrm : NULL;
-	struct sk_buff *segs, *next;
 	enum xfrm_ext_stat stat;
+	struct sk_buff *segs;
 	struct xe_sa *sa;
+	int err;
 
 	if (!x)
 		return NF_ACCEPT;
@@ -545,7 +583,7 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	/* Nor on the kernel's own path: see xe_sa_publish() */
 	if (unlikely(!xe_sa_set_up(sa)) && !xe_sa_in_place(sa)) {
 		xe_drop(sa, XFRM_EXT_STAT_TX_NOT_READY, xe_seq_none, true);
-		return NF_DROP;
+		return NF_DROP_ERR(-EINVAL);
 	}
 	/* A VRF shows the packet once more, with the real device, later */
 	if (netif_is_l3_master(state->out))
@@ -554,7 +592,7 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	stat = sa->mode->refuse ? sa->mode->refuse(sa, skb) : 0;
 	if (stat) {
 		xe_drop(sa, stat, xe_seq_none, true);
-		return NF_DROP;
+		return NF_DROP_ERR(-EINVAL);
 	}
 	if (xe_fast_fragment(sa, skb)) {
 		if (!xe_fragment_fits(skb)) {
@@ -568,29 +606,27 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	if (sa->cipher.may_wait && !skb_dst_force(skb)) {
 		/* The bundle is being freed: its SA is on the way out */
 		xe_drop(sa, XFRM_EXT_STAT_TX_NOT_READY, xe_seq_none, true);
-		return NF_DROP;
+		return NF_DROP_ERR(-EHOSTUNREACH);
 	}
 	secpath_reset(skb);
 
 	if (!skb_is_gso(skb)) {
 		local_bh_disable();
-		xe_fast_one(sa, state->sk, skb);
+		err = xe_fast_one(sa, state->sk, skb);
 		local_bh_enable();
-		return NF_STOLEN;
+		return xe_stolen(err);
 	}
 	segs = skb_gso_segment(skb, 0);
 	if (IS_ERR_OR_NULL(segs)) {
 		xe_drop(sa, XFRM_EXT_STAT_TX_SEGMENT, xe_seq_none, true);
-		return NF_DROP;
+		err = segs ? PTR_ERR(segs) : -EINVAL;
+		return NF_DROP_ERR(err);
 	}
 	consume_skb(skb);
 	local_bh_disable();
-	skb_list_walk_safe(segs, segs, next) {
-		skb_mark_not_on_list(segs);
-		xe_fast_one(sa, state->sk, segs);
-	}
+	err = xe_fast_segments(sa, state->sk, segs);
 	local_bh_enable();
-	return NF_STOLEN;
+	return xe_stolen(err);
 }
 
 static const struct nf_hook_ops xe_hooks[] = {
