@@ -361,7 +361,10 @@ static int xe_fast_space(const struct xe_sa *sa, struct sk_buff *skb)
 	return pskb_expand_head(skb, max(nhead, 0), max(ntail, 0), GFP_ATOMIC);
 }
 
-/* Resolve CHECKSUM_PARTIAL; never let it write into the IP header */
+/*
+ * Resolve CHECKSUM_PARTIAL, be it the Internet's or the CRC32c of SCTP; never let
+ * it write into the IP header
+ */
 static int xe_fast_checksum(struct sk_buff *skb)
 {
 	if (skb->ip_summed != CHECKSUM_PARTIAL)
@@ -369,7 +372,7 @@ static int xe_fast_checksum(struct sk_buff *skb)
 	if (skb->protocol == htons(ETH_P_IP) &&
 	    skb->csum_start < skb->network_header + ip_hdrlen(skb))
 		return -EINVAL;
-	return skb_checksum_help(skb);
+	return skb_csum_hwoffload_help(skb, 0);
 }
 
 /**
@@ -593,6 +596,18 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	if (stat) {
 		xe_drop(sa, stat, xe_seq_none, true);
 		return NF_DROP_ERR(-EINVAL);
+	}
+	/*
+	 * The kernel's own path takes any checksum for the Internet's: here is
+	 * the last one who can do better
+	 */
+	if (unlikely(skb_csum_is_sctp(skb)) && !skb_is_gso(skb)) {
+		err = xe_fast_checksum(skb);
+		if (err) {
+			xe_drop(sa, XFRM_EXT_STAT_TX_SEGMENT, xe_seq_none,
+				true);
+			return NF_DROP_ERR(err);
+		}
 	}
 	if (xe_fast_fragment(sa, skb)) {
 		if (!xe_fragment_fits(skb)) {
