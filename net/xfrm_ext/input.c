@@ -142,6 +142,8 @@ static int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb,
 	if (stat)
 		return xe_refuse(sa, stat, seq, fast, -EINVAL);
 
+	/* Of the ESP packet: whoever spreads flows by it would see one in all */
+	skb_clear_hash(skb);
 	xe_count(&cpu->stat[XFRM_EXT_STAT_RX_PACKETS], 1);
 	xe_count(&cpu->stat[XFRM_EXT_STAT_RX_BYTES], skb->len);
 	return inside.next_header;
