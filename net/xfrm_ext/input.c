@@ -35,12 +35,13 @@ static int xe_refuse(const struct xe_sa *sa, enum xfrm_ext_stat stat,
 	return err;
 }
 
-static int xe_refuse_number(struct xe_sa *sa, struct xe_window *w,
-			    enum xe_verdict verdict, struct xe_seq seq,
-			    bool fast)
+static int xe_refuse_number(struct xe_sa *sa, const struct sk_buff *skb,
+			    struct xe_window *w, enum xe_verdict verdict,
+			    struct xe_seq seq, bool fast)
 {
 	if (w)
 		xe_window_refused(w, verdict);
+	xe_audit_replay(sa, skb, seq);
 	xe_event_window_drop(sa, seq.subspace);
 	return xe_refuse(sa, verdict == XE_REPLAY ? XFRM_EXT_STAT_RX_REPLAY :
 						    XFRM_EXT_STAT_RX_TOO_OLD,
@@ -48,7 +49,8 @@ static int xe_refuse_number(struct xe_sa *sa, struct xe_window *w,
 }
 
 /* The decision about an authenticated packet: 0, or a negative errno, counted */
-static int xe_accept_number(struct xe_sa *sa, struct xe_seq seq, bool fast)
+static int xe_accept_number(struct xe_sa *sa, const struct sk_buff *skb,
+			    struct xe_seq seq, bool fast)
 {
 	enum xe_verdict verdict;
 	struct xe_window *w;
@@ -62,7 +64,7 @@ static int xe_accept_number(struct xe_sa *sa, struct xe_seq seq, bool fast)
 				 -ENOMEM);
 	verdict = xe_window_update(w, seq.sn);
 	if (verdict != XE_FRESH)
-		return xe_refuse_number(sa, w, verdict, seq, fast);
+		return xe_refuse_number(sa, skb, w, verdict, seq, fast);
 	if (unlikely(first))
 		xe_event_rx(sa, XFRM_EXT_CMD_FIRST_USE, seq.subspace);
 	return 0;
@@ -105,15 +107,17 @@ static int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb,
 	enum xfrm_ext_stat stat;
 
 	if (err == -EBADMSG) {
-		/* On its own path the kernel does */
-		if (fast)
-			xfrm_audit_state_icvfail(sa->x, skb, IPPROTO_ESP);
-		return xe_refuse(sa, XFRM_EXT_STAT_RX_ICV, seq, fast, err);
+		xe_audit_icv(sa, skb, seq);
+		/*
+		 * With -EBADMSG the kernel's own path would write a record, too,
+		 * with what it takes for the number
+		 */
+		return xe_refuse(sa, XFRM_EXT_STAT_RX_ICV, seq, fast, -EINVAL);
 	}
 	if (err)
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_CRYPTO, seq, fast, err);
 
-	err = xe_accept_number(sa, seq, fast);
+	err = xe_accept_number(sa, skb, seq, fast);
 	if (err)
 		return err;
 
@@ -207,14 +211,17 @@ static int xe_accept(struct xe_sa *sa, struct sk_buff *skb,
 	}
 	w = xe_window_seen(sa, seq.subspace);
 	if (unlikely(!whole))
-		return xe_refuse_number(sa, w, XE_TOO_OLD, seq, fast);
-	if (!seq.sn)
+		return xe_refuse_number(sa, skb, w, XE_TOO_OLD, seq, fast);
+	if (!seq.sn) {
+		xe_audit_replay(sa, skb, seq);
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_ZERO, seq, fast,
 				 -EINVAL);
+	}
 	if (w) {
 		verdict = xe_window_check(w, seq.sn);
 		if (verdict != XE_FRESH)
-			return xe_refuse_number(sa, w, verdict, seq, fast);
+			return xe_refuse_number(sa, skb, w, verdict, seq,
+						fast);
 	}
 
 	nfrags = xe_op_writable(skb, 0, &trailer);

@@ -23,6 +23,7 @@
  *	window.c	sequence numbers in
  *	lifetime.c	limits in packets, octets, time
  *	stats.c		why packets are dropped; trace.h
+ *	audit.c		what of that is recorded
  *	compat/		what differs between kernels
  */
 #include <linux/module.h>

@@ -489,6 +489,12 @@ void xe_drop(const struct xe_sa *sa, enum xfrm_ext_stat stat,
 	     struct xe_seq seq, bool fast);
 void xe_drop_unknown(struct net *net, enum xfrm_ext_stat stat);
 
+/* audit.c APIs: any context */
+void xe_audit_replay(const struct xe_sa *sa, const struct sk_buff *skb,
+		     struct xe_seq seq);
+void xe_audit_icv(const struct xe_sa *sa, const struct sk_buff *skb,
+		  struct xe_seq seq);
+
 /* lifetime.c APIs: xe_lifetime_use_slow() with BH off, the others in any context */
 bool xe_lifetime_use_slow(struct xe_sa *sa, struct xe_cpu *c, unsigned int len);
 void xe_lifetime_changed(struct xe_sa *sa);

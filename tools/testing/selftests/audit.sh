@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# kernels: 6.1-cloud
+# check: 6.1-cloud
+# append: audit=1
+#
+# Audit records of what a receiver refuses (RFC 4303 sections 3.4.3 and 3.4.4.1): a number that
+# was seen before, a wrong ICV. With format esp they are those that the kernel writes of a
+# stock SA, to the letter; with esp64 they have the whole number and the Subspace ID.
+. "$(dirname "$0")/lib.sh"
+
+bad=0x1f1e1d1c1b1a191817161514131211100badcafe
+
+# One way only, of which the receiver may have another key
+setup() { # 4|6 key words-of-sender words-of-receiver
+	local o1 o2 t
+
+	outer "$1"
+	flush
+	t="proto esp spi 0x100 reqid 1 mode transport"
+	{
+		echo "xfrm state add src $o1 dst $o2 $t aead $aead $key1 128 $3"
+		echo "xfrm policy add src $o1 dst $o2 dir out tmpl src $o1 dst $o2 proto esp reqid 1 mode transport"
+	} | ip -n "$g1" -batch -
+	echo "xfrm state add src $o1 dst $o2 $t aead $aead $2 128 $4" | ip -n "$g2" -batch -
+}
+
+# The records of one kind since the mark, without their time
+records() { # op
+	dmesg | sed -n "/$mark/,\$s/.*audit: type=1415 audit([^)]*): op=$1/op=$1/p" | sed 's/ res=.*//'
+}
+
+records_are() { # op number
+	[[ $(records "$1" | wc -l) == "$2" ]]
+}
+
+# Three packets, and what is recorded of them
+recorded() { # 4|6 op
+	local o1 o2
+
+	outer "$1"
+	mark="mark-$RANDOM-$RANDOM"
+	echo "$mark" >/dev/kmsg
+	ip netns exec "$g1" python3.11 - "$o2" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+		s.bind(("", 4000))  # the flow label is made of it
+		for _ in range(3):
+		    s.sendto(b"x", (sys.argv[1], 9))
+	END
+	wait_for 10 records_are "$2" 3 || true
+	records "$2"
+}
+
+replayed() { # 4|6 path
+	fastpath "$2"
+	tc -n "$g1" qdisc replace dev wan root netem duplicate 100%
+	setup "$1" "$key1" "replay-window 0" "replay-window 32"
+	recorded "$1" SA-replayed-pkt >"$tmp/stock"
+	setup "$1" "$key1" "ext format esp tx-subspaces 1" "ext format esp rx-subspaces 1"
+	recorded "$1" SA-replayed-pkt >"$tmp/own"
+	setup "$1" "$key1" "ext tx-subspaces 1 tx-base 3 tx-start 4294967296" "ext rx-subspaces 8"
+	recorded "$1" SA-replayed-pkt >"$tmp/esp64"
+	tc -n "$g1" qdisc del dev wan root
+	same 4294967296
+}
+
+forged() { # 4|6 path
+	fastpath "$2"
+	setup "$1" "$bad" "replay-window 0" "replay-window 32"
+	recorded "$1" SA-icv-failure >"$tmp/stock"
+	setup "$1" "$bad" "ext format esp tx-subspaces 1" "ext format esp rx-subspaces 1"
+	recorded "$1" SA-icv-failure >"$tmp/own"
+	setup "$1" "$bad" "ext tx-subspaces 1 tx-base 3 tx-start 4294967296" "ext rx-subspaces 8"
+	recorded "$1" SA-icv-failure >"$tmp/esp64"
+	same 4294967296
+}
+
+same() { # first number of esp64
+	local i
+
+	cat "$tmp/stock" "$tmp/own" "$tmp/esp64"
+	expect "records of stock ESP" "$(wc -l <"$tmp/stock")" 3
+	expect "records of format esp" "$(<"$tmp/own")" "$(<"$tmp/stock")"
+	for i in 1 2 3; do
+		sed -n "${i}s/seqno=$i\$/seqno=$(($1 + i - 1)) subspace=3/p" "$tmp/stock"
+	done >"$tmp/want"
+	expect "records of esp64" "$(<"$tmp/esp64")" "$(<"$tmp/want")"
+}
+
+modprobe xfrm_ext
+pair_acquainted
+sysctl -qw kernel.printk_ratelimit=0
+for path in on off; do
+	for family in 4 6; do
+		run "replays, IPv$family, fastpath $path" replayed "$family" "$path"
+		run "wrong ICVs, IPv$family, fastpath $path" forged "$family" "$path"
+	done
+done
+fastpath on
+finish
