@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# check: 7.3-uml
 #
 # Who sends a packet through an SA hears what becomes of it: of a full queue behind the SA, of
 # an SA that has no number left, or whose limit is reached. By our own path the same as by
@@ -40,7 +41,7 @@ nested() { # off|on 4|6
 	for n in 1 2; do
 		tx='tx-subspaces 4' rx='rx-subspaces 4'
 		[[ $n == 1 ]] || tx=$rx rx='tx-subspaces 4'
-		ip -n "$(ns_of $n)" -batch - <<-EOF
+		ip -n "$(ns_of "$n")" -batch - <<-EOF
 			xfrm state add src $o1 dst $o2 proto esp spi 0x101 reqid 1 mode tunnel aead $aead $key1 128 ext $tx
 			xfrm state add src $o1 dst $o2 proto esp spi 0x102 reqid 2 mode transport aead $aead $key1 128 ext $tx
 			xfrm state add src $o2 dst $o1 proto esp spi 0x201 reqid 3 mode tunnel aead $aead $key2 128 ext $rx

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# check: 7.3-uml
 #
 # SCTP of a container or a virtual machine: its device leaves the CRC32c to whoever sends the
 # packet on the wire (tx-checksum-sctp, which veth has), and large messages uncut. A gateway
@@ -12,6 +13,7 @@ modprobe sctp 2>/dev/null || true
 	exit 0
 }
 
+# shellcheck disable=SC2016 # awk's
 errors() {
 	ip netns exec "$b" awk '$1 == "SctpChecksumErrors" { print $2 }' /proc/net/sctp/snmp
 }
@@ -76,7 +78,7 @@ nested() { # fastpath
 	for n in 1 2; do
 		there='rx-subspaces 1'
 		((n == 2)) || there='tx-subspaces 1'
-		ip -n "$(ns_of $n)" -batch - <<-EOF
+		ip -n "$(ns_of "$n")" -batch - <<-EOF
 			xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x101 reqid 11 mode transport aead $aead $key1 128 ext $there
 			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x201 reqid 12 mode transport aead $aead $key2 128 ext $([[ $there == tx* ]] && echo rx || echo tx)-subspaces 1
 		EOF
