@@ -59,7 +59,7 @@ static int xe_gate_init_state(struct xfrm_state *x,
 	struct xe_id id = {
 		.family	= x->props.family,
 		.spi	= x->id.spi,
-		.mark	= x->mark,
+		.mark	= xe_mark(&x->mark),
 		.daddr	= x->id.daddr,
 	};
 	bool marked = x->props.extra_flags & XFRM_EXT_SA_XFLAG;

@@ -87,6 +87,7 @@ static int xe_parse_id(struct genl_info *info, struct xe_id *id)
 		id->mark.v = nla_get_u32(attrs[XFRM_EXT_A_MARK]);
 	if (attrs[XFRM_EXT_A_MARK_MASK])
 		id->mark.m = nla_get_u32(attrs[XFRM_EXT_A_MARK_MASK]);
+	id->mark = xe_mark(&id->mark);
 	return 0;
 }
 

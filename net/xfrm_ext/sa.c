@@ -550,7 +550,7 @@ int xe_sa_claim(struct xfrm_state *x, const struct xe_gate *gate,
 		.family	= x->props.family,
 		.spi	= x->id.spi,
 		.daddr	= x->id.daddr,
-		.mark	= x->mark,
+		.mark	= xe_mark(&x->mark),
 	};
 	sa->format = xe_params_format(params);
 	sa->mode = mode;

@@ -69,7 +69,7 @@ struct xe_mode {
  * @family: of the outer addresses, AF_INET or AF_INET6
  * @spi: network byte order
  * @daddr: outer destination address; unused octets zero
- * @mark: value and mask, as in xfrm_state::mark
+ * @mark: value and mask, as in xfrm_state::mark of a state in place: xe_mark()
  */
 struct xe_id {
 	u16 family;
@@ -77,6 +77,12 @@ struct xe_id {
 	xfrm_address_t daddr;
 	struct xfrm_mark mark;
 };
+
+/* The kernel compares what the mask leaves, and forgets the rest when a state is in place */
+static inline struct xfrm_mark xe_mark(const struct xfrm_mark *mark)
+{
+	return (struct xfrm_mark){ .v = mark->v & mark->m, .m = mark->m };
+}
 
 /**
  * struct xe_params - what an extended SA shall be; validated

@@ -20,6 +20,18 @@ no_sa() {
 	expect "SAs" "$(ip -n "$g1" xfrm state list proto esp | grep -c 'spi 0x00000100')" 0
 }
 
+# Whatever bits stand where the mask has none, it is the same mark, also for who asks later
+masked() {
+	answers ok announce "$id" mark=0x1ff mark-mask=0xff tx-subspaces=4
+	answers ok announce "$id" mark=0x2ff mark-mask=0xff tx-subspaces=7
+	new mark 0x4ff mask 0xff extra-flag 0x80000000
+	answers "$none" withdraw "$id" mark=0xff mark-mask=0xff
+	block "$g1" 0x100 | grep -q 'ext format esp64 .* tx-subspaces 7 select cpu$'
+	answers 'ok *' get "$id" mark=0x8ff mark-mask=0xff
+	answers 'ok *' get "$id" mark=0xff mark-mask=0xff
+	ip -n "$g1" xfrm state flush
+}
+
 # What a policy wants protected, and no SA can, does not leave. The announcement is there all
 # the time: a slow machine takes longer about the capture than an announcement lives
 announced_only() {
@@ -219,6 +231,7 @@ run "announced, and no SA: nothing leaves" announced_only
 run "an announcement replaces the one before" replaced
 run "an SA with the mark and without announcement is refused" marked_only
 run "an announcement is for the SA that it names" other_sa
+run "of a mark its mask counts" masked
 genl_close
 run "ip killed at any moment" killed
 genl_open "$g3"
