@@ -170,7 +170,8 @@ static unsigned int xe_tfc_len(const struct xe_sa *sa,
 	/* A dummy packet has no bundle */
 	mtu = dst->xfrm ? ((const struct xfrm_dst *)dst)->child_mtu_cached :
 			  dst_mtu(dst);
-	pad_to = min(pad_to, xfrm_state_mtu(sa->x, mtu));
+	/* Of a tiny MTU some kernels make 2^32, nearly */
+	pad_to = min3(pad_to, xfrm_state_mtu(sa->x, mtu), IP_MAX_MTU);
 	return skb->len < pad_to ? pad_to - skb->len : 0;
 }
 
