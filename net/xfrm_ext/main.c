@@ -128,6 +128,7 @@ err_input:
 err_sa:
 	xe_sa_exit();
 err_net:
+	xe_extack_exit();
 	unregister_pernet_subsys(&xe_net_ops);
 	return err;
 }
@@ -140,6 +141,7 @@ static void __exit xe_exit(void)
 	xe_input_exit();
 	xe_sa_exit();
 	xe_op_exit();
+	xe_extack_exit();
 	unregister_pernet_subsys(&xe_net_ops);
 }
 

@@ -36,11 +36,11 @@
 
 /*
  * 6.1 has extack texts, but no room in them for values; 6.2 and later have
- * room for 80 octets, which cuts ours. The texts that we format live in a ring
- * that is much larger than the number of requests that can be between "text
- * set" and "answer sent".
+ * room for 80 octets, which cuts ours. The texts that we format are kept in
+ * extack.c.
  */
 const char *xe_extack_text(const char *fmt, ...) __printf(1, 2);
+void xe_extack_exit(void);
 #define xe_extack(extack, fmt, ...) do {				\
 	struct netlink_ext_ack *__xe_extack = (extack);			\
 									\

@@ -15,5 +15,6 @@ extern struct kunit_suite formats_suite;
 extern struct kunit_suite golden_suite;
 extern struct kunit_suite inner_suite;
 extern struct kunit_suite sender_suite;
+extern struct kunit_suite texts_suite;
 
 #endif /* XFRM_EXT_KUNIT_SUITES_H */
