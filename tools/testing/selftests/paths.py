@@ -23,6 +23,8 @@ import pcap
 SHOWN_PROBLEMS = 10
 PORT = 9
 DF = 0x4000
+# Of SPIs, in paths.sh: the numbers of networks, those that are changed in flight ten higher
+CHANGED, NOPMTUDISC = 10, 0x104 % 10
 
 # Every ECN codepoint alone and with a DSCP; DSCPs with every bit set and clear
 DS_FIELDS = (0x00, 0x01, 0x02, 0x03, 0xB8, 0x89, 0x4A, 0xFF, 0x54, 0xA8)
@@ -94,9 +96,9 @@ def send(dev, mac, networks):
 def outer_header(packet):
     """The outer header without what is different in every packet.
 
-    The Identification of an IPv4 packet that may be cut is drawn at random, and the
-    checksum depends on it; of one that may not be (DF), and everything else, it is to
-    be the same. So is that of an IPv6 fragment header.
+    The Identification of an IPv4 packet that may be cut is another one each time, and the
+    checksum depends on it: repeats() looks at these. Of one that may not be cut (DF) it
+    is to be the same, as is everything else. That of an IPv6 fragment header is random.
     """
     head = bytearray(packet[: 20 if packet[0] >> 4 == 4 else 40])
     if len(head) == 20:
@@ -108,6 +110,20 @@ def outer_header(packet):
     elif head[6] == 44:
         head += packet[40:44]
     return bytes(head)
+
+
+def repeats(packets):
+    """How many IPv4 packets that may be cut have the Identification of one before.
+
+    Packets, not fragments of one. And not where both families inside come without DF: the
+    kernel draws for either on its own, so that some are the same by chance.
+    """
+    seen = [
+        p[4:6] for p in packets
+        if p[0] >> 4 == 4 and not int.from_bytes(p[6:8], "big") & (DF | 0x1FFF)
+        and int.from_bytes(p[20:24], "big") % CHANGED != NOPMTUDISC
+    ]
+    return len(seen) - len(set(seen)), len(seen)
 
 
 def body(packet):
@@ -146,6 +162,14 @@ def compare(directory):
         if len(set(counts.values())) != 1 or not counts["fast"]:
             yield f"packets in {link}: {counts}"
             return
+    # By the three one after the other no more than by any of them
+    drawn = {name: repeats(got[f"{name}.wan"]) for name in ("fast", "slow", "stock")}
+    drawn["all"] = repeats(sum((got[f"{name}.wan"] for name in ("fast", "slow", "stock")), []))
+    for name, (again, total) in drawn.items():
+        if again:
+            yield f"{name}: {again} of {total} Identifications have been there before"
+    if got["fast.wan"][0][0] >> 4 == 4 and not all(total for _, total in drawn.values()):
+        yield "no packet that may be cut"
     for i, (fast, slow, stock) in enumerate(zip(*(got[f"{p}.wan"] for p in ("fast", "slow", "stock")))):
         heads = [outer_header(p) for p in (fast, slow, stock)]
         if heads[0] != heads[1]:
