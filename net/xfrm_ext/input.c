@@ -58,7 +58,7 @@ static int xe_accept_number(struct xe_sa *sa, const struct sk_buff *skb,
 
 	if (sa->params.flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION)
 		return 0;
-	w = xe_window_get(sa, seq.subspace, GFP_ATOMIC | __GFP_NOWARN, &first);
+	w = xe_window_get(sa, seq.subspace, XE_GFP_PACKET, &first);
 	if (!w)
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOMEM_WINDOW, seq, fast,
 				 -ENOMEM);

@@ -8,6 +8,7 @@
  *	announce.c	what an SA that does not exist yet shall be
  *	gate.c		every ESP state is initialised through here
  *	sa.c		extended SAs: claim, publish, destroy, look up
+ *	memory.c	whose memory SAs take, and how much
  *	subspace.c	where an SA keeps its counters and windows
  *	output.c	packets out; select.h: which subspace
  *	dummy.c		packets of nothing
@@ -63,7 +64,7 @@ void xe_net_put(struct xe_net *xn)
 
 static int __net_init xe_net_init(struct net *net)
 {
-	struct xe_net *xn = kzalloc(sizeof(*xn), GFP_KERNEL);
+	struct xe_net *xn = kzalloc(sizeof(*xn), GFP_KERNEL_ACCOUNT);
 
 	if (!xn)
 		return -ENOMEM;
@@ -71,6 +72,7 @@ static int __net_init xe_net_init(struct net *net)
 	refcount_set(&xn->refs, 1);
 	mutex_init(&xn->lock);
 	INIT_LIST_HEAD(&xn->sas);
+	xe_memory_init_net(xn);
 	xe_announce_init_net(xn);
 	*(struct xe_net **)net_generic(net, xe_net_id) = xn;
 	return 0;

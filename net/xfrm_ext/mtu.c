@@ -50,7 +50,7 @@ int xe_mtu_init(struct xe_sa *sa, struct xfrm_state *x)
 	 * words, with room for the worst that whole blocks can cost, it says up
 	 * to 14 octets less than would fit, and never more.
 	 */
-	aead = kzalloc(sizeof(*aead), GFP_KERNEL);
+	aead = kzalloc(sizeof(*aead), GFP_KERNEL_ACCOUNT);
 	if (!aead)
 		return -ENOMEM;
 	aead->authsize = sa->cipher.icv_len + sa->cipher.align - 4;

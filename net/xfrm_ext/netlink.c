@@ -351,6 +351,7 @@ static int xe_nl_dump(struct sk_buff *skb, struct netlink_callback *cb)
 
 static int xe_nl_caps(struct sk_buff *skb, struct genl_info *info)
 {
+	const struct xe_net *xn = xe_net(genl_info_net(info));
 	struct sk_buff *msg;
 	const char *name;
 	void *hdr;
@@ -383,7 +384,11 @@ static int xe_nl_caps(struct sk_buff *skb, struct genl_info *info)
 			XFRM_EXT_SUBSPACES_MAX) ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_WINDOW_MIN, XFRM_EXT_WINDOW_MIN) ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_WINDOW_MAX, XFRM_EXT_WINDOW_MAX) ||
-	    nla_put_u32(msg, XFRM_EXT_A_CAP_ANNOUNCE_TTL, XE_ANNOUNCE_TTL))
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_ANNOUNCE_TTL, XE_ANNOUNCE_TTL) ||
+	    nla_put_u64_64bit(msg, XFRM_EXT_A_CAP_NETNS_MEMORY,
+			      atomic64_read(&xn->memory), XFRM_EXT_A_PAD) ||
+	    nla_put_u64_64bit(msg, XFRM_EXT_A_CAP_NETNS_MEMORY_MAX,
+			      xe_memory_max_of(xn), XFRM_EXT_A_PAD))
 		goto err;
 	for (i = 0; (name = xe_suite_name(i)); i++)
 		if (nla_put_string(msg, XFRM_EXT_A_CAP_ALGORITHM, name))
@@ -441,7 +446,8 @@ static int xe_set_tx(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 	c = xe_counter_get(sa, id - sa->params.tx_base, GFP_KERNEL_ACCOUNT,
 			   &first);
 	if (!c)
-		return -ENOMEM;
+		return xe_memory_refused(sa->xn, "a counter", sizeof(*c),
+					 info->extack);
 	/* If it has come farther meanwhile that is as well */
 	xe_counter_forward(c, min(c->max, highest + min(gap, c->max)));
 	return 0;
@@ -473,7 +479,9 @@ static int xe_set_rx(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 
 	w = xe_window_get(sa, id, GFP_KERNEL_ACCOUNT, &first);
 	if (!w)
-		return -ENOMEM;
+		return xe_memory_refused(sa->xn, "a window",
+					 xe_window_bytes(sa->params.window),
+					 info->extack);
 	xe_window_forward(w, highest);
 	return 0;
 }

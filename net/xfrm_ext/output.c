@@ -133,7 +133,7 @@ static bool xe_take_number(struct xe_sa *sa, struct sk_buff *skb, u32 place,
 	struct xe_counter *c;
 
 	*stat = XFRM_EXT_STAT_TX_NOMEM;
-	c = xe_counter_get(sa, place, GFP_ATOMIC | __GFP_NOWARN, &first_use);
+	c = xe_counter_get(sa, place, XE_GFP_PACKET, &first_use);
 	if (!c)
 		return false;
 	seq->subspace = sa->params.tx_base + place;

@@ -14,6 +14,7 @@
 #include <crypto/aead.h>
 #include <linux/delay.h>
 #include <linux/jhash.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
@@ -442,17 +443,35 @@ static void xe_sa_free(struct xe_sa *sa)
 	xe_subspaces_exit(sa);
 	free_percpu(sa->cpu);
 	xe_crypto_exit(sa);
+	mem_cgroup_put(sa->memcg);
+	xe_memory_give(sa->xn, xe_memory_of_sa() + atomic64_read(&sa->memory));
+	xe_net_put(sa->xn);
 	kfree(sa);
 }
 
-/* All memory but that of counters and windows */
-static struct xe_sa *xe_sa_alloc(const struct xe_params *params)
+/*
+ * All memory but that of counters and windows. They are charged to whoever is
+ * charged here: set_active_memcg() with what we remember.
+ */
+static struct xe_sa *xe_sa_alloc(struct xe_net *xn,
+				 const struct xe_params *params,
+				 struct netlink_ext_ack *extack)
 {
+	u64 idle = xe_subspaces_idle(params), octets = xe_memory_of_sa() + idle;
 	struct xe_sa *sa;
 
-	sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
-	if (!sa)
+	if (!xe_memory_take(xn, octets)) {
+		xe_memory_refused(xn, "an SA", octets, extack);
 		return NULL;
+	}
+	sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
+	if (!sa) {
+		xe_memory_give(xn, octets);
+		return NULL;
+	}
+	sa->xn = xe_net_get(xn);
+	atomic64_set(&sa->memory, idle);
+	sa->memcg = get_mem_cgroup_from_mm(current->mm);
 	sa->params = *params;
 	sa->home = -1;
 	spin_lock_init(&sa->lock);
@@ -505,7 +524,6 @@ static void xe_sa_delist(struct xe_sa *sa)
 	if (!xn->n_sas && !xn->dead)
 		xe_hooks_unregister(xn->net);
 	mutex_unlock(&xn->lock);
-	xe_net_put(xn);
 }
 
 /**
@@ -540,7 +558,7 @@ int xe_sa_claim(struct xfrm_state *x, const struct xe_gate *gate,
 		err = xe_sa_check_free(x, extack);
 	if (err)
 		return err;
-	sa = xe_sa_alloc(params);
+	sa = xe_sa_alloc(xn, params, extack);
 	if (!sa)
 		return -ENOMEM;
 	sa->type = xe_sa_type;
@@ -560,10 +578,9 @@ int xe_sa_claim(struct xfrm_state *x, const struct xe_gate *gate,
 	err = xe_crypto_init(sa, extack);
 	if (err)
 		goto err_free;
-	sa->xn = xe_net_get(xn);
 	err = xe_sa_enlist(sa, extack);
 	if (err)
-		goto err_net;
+		goto err_free;
 	err = xe_mtu_init(sa, x);
 	if (err)
 		goto err_list;
@@ -575,9 +592,6 @@ int xe_sa_claim(struct xfrm_state *x, const struct xe_gate *gate,
 
 err_list:
 	xe_sa_delist(sa);
-	goto err_free;
-err_net:
-	xe_net_put(sa->xn);
 err_free:
 	xe_sa_free(sa);
 	return err;

@@ -11,7 +11,8 @@
  *
  * These states are the same as long as an SA lives: UPDSA changes nothing of
  * what is copied here of an SA of ours, and it cannot migrate. The last packet
- * may outlive the SA, and so may they.
+ * may outlive the SA, and so may they. The kernel charges no memory cgroup for
+ * states: they are in the namespace's account as long as they are there.
  */
 #include <net/ipv6.h>
 
@@ -35,9 +36,13 @@ static bool xe_standin_piece(const struct xe_sa *sa, const struct sk_buff *skb,
 	return ipv6_ext_hdr(next_header);
 }
 
-/* All that was allocated for it is xfrm's */
+/* All that was allocated for it is xfrm's, which frees it right after this */
 static void xe_standin_destructor(struct xfrm_state *s)
 {
+	struct xe_net *xn = s->data;
+
+	xe_memory_give(xn, sizeof(*s));
+	xe_net_put(xn);
 }
 
 /* Whoever is refused by policy has its type asked whether it minds */
@@ -51,10 +56,16 @@ static struct xfrm_state *xe_standin_make(const struct xe_sa *sa,
 					  struct xe_cpu *c)
 {
 	struct xfrm_state *x = sa->x;
-	struct xfrm_state *s = xfrm_state_alloc(xs_net(x)), *old;
+	struct xfrm_state *s, *old;
 
-	if (!s)
+	if (!xe_memory_take(sa->xn, sizeof(*s)))
 		return NULL;
+	s = xfrm_state_alloc(xs_net(x));
+	if (!s) {
+		xe_memory_give(sa->xn, sizeof(*s));
+		return NULL;
+	}
+	s->data = xe_net_get(sa->xn);
 	/* Never alive: nothing but the last reference ends it */
 	s->km.state = XFRM_STATE_DEAD;
 	/* The SA holds this module, too; xfrm lets go of it with the state */

@@ -4,9 +4,22 @@
  * and behind it memory from its first packet on.
  */
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "xfrm_ext.h"
+
+/**
+ * xe_subspaces_idle - what an SA's subspaces take before any is used
+ * @p: what it shall be
+ *
+ * Return: octets.
+ */
+u64 xe_subspaces_idle(const struct xe_params *p)
+{
+	return p->tx_subspaces * (u64)sizeof(struct xe_counter *) +
+	       p->rx_subspaces * (u64)sizeof(struct xe_window *);
+}
 
 /**
  * xe_subspaces_memory - the most that an SA's subspaces can take
@@ -16,18 +29,17 @@
  */
 u64 xe_subspaces_memory(const struct xe_params *p)
 {
-	u64 rx = sizeof(struct xe_window *);
+	u64 rx = 0;
 
 	if (!(p->flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION))
-		rx += xe_window_bytes(p->window);
-	return p->rx_subspaces * rx +
-	       p->tx_subspaces * (u64)(sizeof(struct xe_counter *) +
-				       sizeof(struct xe_counter));
+		rx = xe_window_bytes(p->window);
+	return xe_subspaces_idle(p) + p->rx_subspaces * rx +
+	       p->tx_subspaces * (u64)sizeof(struct xe_counter);
 }
 
 /**
  * xe_subspaces_init - the pointers
- * @sa: SA, zeroed but for its parameters
+ * @sa: SA, zeroed but for its parameters and account, xe_subspaces_idle()
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM: call xe_subspaces_exit().
@@ -48,8 +60,6 @@ int xe_subspaces_init(struct xe_sa *sa)
 		if (!sa->rx)
 			return -ENOMEM;
 	}
-	atomic64_set(&sa->memory, p->tx_subspaces * sizeof(*sa->tx) +
-				  p->rx_subspaces * sizeof(*sa->rx));
 	return 0;
 }
 
@@ -83,26 +93,36 @@ void xe_subspaces_exit(struct xe_sa *sa)
  * All who ask for one get the same, whoever was first: numbers come from
  * nowhere else, and it stays until the SA has gone.
  *
- * Return: the counter, or NULL without memory.
+ * Return: the counter, or NULL without memory, or beyond a bound of it.
  */
 struct xe_counter *xe_counter_make(struct xe_sa *sa, u32 place, gfp_t gfp,
 				   bool *first)
 {
 	struct xe_counter *old, *c;
+	struct mem_cgroup *memcg;
 
 	*first = false;
-	c = kzalloc(sizeof(*c), gfp);
-	if (!c)
+	if (!xe_memory_take(sa->xn, sizeof(*c)))
 		return NULL;
+	memcg = set_active_memcg(sa->memcg);
+	c = kzalloc(sizeof(*c), gfp);
+	set_active_memcg(memcg);
+	if (!c)
+		goto out;
 	c->max = sa->format->sn_max;
 	atomic64_set(&c->last, sa->params.tx_start - 1);
 	old = cmpxchg(&sa->tx[place], NULL, c);
 	if (old) {
 		kfree(c);
-		return old;
+		c = old;
+		goto out;
 	}
 	atomic64_add(sizeof(*c), &sa->memory);
 	*first = true;
+	return c;
+
+out:
+	xe_memory_give(sa->xn, sizeof(*c));
 	return c;
 }
 
@@ -114,23 +134,34 @@ struct xe_counter *xe_counter_make(struct xe_sa *sa, u32 place, gfp_t gfp,
  * @gfp: how to allocate
  * @first: set if it has been made by this call
  *
- * Return: the window, or NULL without memory.
+ * Return: the window, or NULL without memory, or beyond a bound of it.
  */
 struct xe_window *xe_window_make(struct xe_sa *sa, u32 subspace, gfp_t gfp,
 				 bool *first)
 {
+	u64 octets = xe_window_bytes(sa->params.window);
 	struct xe_window *old, *w;
+	struct mem_cgroup *memcg;
 
 	*first = false;
-	w = xe_window_alloc(sa->params.window, gfp);
-	if (!w)
+	if (!xe_memory_take(sa->xn, octets))
 		return NULL;
+	memcg = set_active_memcg(sa->memcg);
+	w = xe_window_alloc(sa->params.window, gfp);
+	set_active_memcg(memcg);
+	if (!w)
+		goto out;
 	old = cmpxchg(&sa->rx[subspace], NULL, w);
 	if (old) {
 		xe_window_free(w);
-		return old;
+		w = old;
+		goto out;
 	}
-	atomic64_add(xe_window_bytes(sa->params.window), &sa->memory);
+	atomic64_add(octets, &sa->memory);
 	*first = true;
+	return w;
+
+out:
+	xe_memory_give(sa->xn, octets);
 	return w;
 }

@@ -130,6 +130,8 @@ struct xe_params {
  * @n_sas: how many; the netfilter hooks are registered while there are any
  * @serial: the last xe_sa::serial given out
  * @dead: the namespace is going or gone
+ * @guest: it belongs to another user namespace than the initial one
+ * @memory: octets that its SAs take, see memory.c; not under @lock
  * @rcu: for kfree_rcu()
  * @spis: how many SAs in the receive table have an SPI of each slot, see
  *        xe_spi_slot(); not under @lock
@@ -145,6 +147,8 @@ struct xe_net {
 	unsigned int n_sas;
 	u64 serial;
 	bool dead;
+	bool guest;
+	atomic64_t memory;
 	struct rcu_head rcu;
 	atomic_t spis[XE_SPI_SLOTS];
 };
@@ -264,7 +268,8 @@ struct xe_key {
  *      once, freed with the SA
  * @rx: params.rx_subspaces windows, each NULL until the first authenticated
  *      packet; set once, freed with the SA
- * @memory: octets that @tx, @rx and what they point to take
+ * @memory: octets that @tx, @rx and what they point to take; in xe_net::memory, too
+ * @memcg: memory cgroup of the process that made it, with a reference, or NULL
  * @out_of_range: 1 + the first Subspace ID that was none of ours; 0: none was
  * @alarm: when events were sent last
  * @cpu: counters and credit
@@ -294,6 +299,7 @@ struct xe_sa {
 	struct xe_counter **tx;
 	struct xe_window **rx;
 	atomic64_t memory;
+	struct mem_cgroup *memcg;
 	u32 out_of_range;
 	struct xe_alarm alarm;
 	struct xe_cpu __percpu *cpu;
@@ -362,9 +368,25 @@ void xe_event_rx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 subspace);
 void xe_event_window_drop(struct xe_sa *sa, u32 subspace);
 void xe_event_out_of_range(struct xe_sa *sa, u32 subspace);
 
+/* memory.c APIs: any context */
+void xe_memory_init_net(struct xe_net *xn);
+u64 xe_memory_max_of(const struct xe_net *xn);
+bool xe_memory_take(struct xe_net *xn, u64 octets);
+void xe_memory_give(struct xe_net *xn, u64 octets);
+u64 xe_memory_of_sa(void);
+int xe_memory_refused(const struct xe_net *xn, const char *what, u64 octets,
+		      struct netlink_ext_ack *extack);
+
+/*
+ * For what a packet causes to be kept. GFP_ATOMIC passes the limit of a memory
+ * cgroup, whoever that is; this does not.
+ */
+#define XE_GFP_PACKET	(GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT)
+
 /* subspace.c APIs: any context, as long as the state is alive */
 int xe_subspaces_init(struct xe_sa *sa);
 void xe_subspaces_exit(struct xe_sa *sa);
+u64 xe_subspaces_idle(const struct xe_params *p);
 u64 xe_subspaces_memory(const struct xe_params *p);
 struct xe_counter *xe_counter_make(struct xe_sa *sa, u32 place, gfp_t gfp,
 				   bool *first);

@@ -171,6 +171,8 @@ enum xfrm_ext_attr {
 	XFRM_EXT_A_CAP_WINDOW_MAX,	/* u32 */
 	XFRM_EXT_A_CAP_ALGORITHM,	/* string, many: names for NEWSA */
 	XFRM_EXT_A_CAP_ANNOUNCE_TTL,	/* u32, seconds */
+	XFRM_EXT_A_CAP_NETNS_MEMORY,	/* u64, octets that all SAs take */
+	XFRM_EXT_A_CAP_NETNS_MEMORY_MAX, /* u64, octets that they may take */
 
 	__XFRM_EXT_A_MAX
 };
