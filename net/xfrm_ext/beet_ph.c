@@ -15,7 +15,7 @@
 #define PH_LEN		4
 #define FRAG_LEN	2
 
-/* The upper two bits of the fourth octet, where there may be fragments */
+/* The upper two bits of a fragment's fourth octet */
 enum {
 	PH_OPTIONS,
 	PH_FRAGMENT,
@@ -134,8 +134,9 @@ static bool ph_read(const u8 *at, unsigned int total, unsigned int kind,
  * @ph: result, only with XE_BEET_OK; its xe_beet_ph_len() is within @len, and
  *      the options are the last of that
  *
- * Where fragments are not taken the fourth octet means nothing: it is reserved
- * in the older text, and the kernel's own BEET does not set it.
+ * Pad Len tells options from fragments. In front of options the fourth octet
+ * means nothing, whether fragments are taken or not: it is reserved in the
+ * older texts, and the kernel's own BEET leaves there what it finds.
  *
  * Return: the verdict.
  */
@@ -148,15 +149,14 @@ enum xe_beet_verdict xe_beet_ph_parse(const u8 *at, unsigned int len,
 	if (len < 8)
 		return XE_BEET_MALFORMED;
 	total = (at[1] + 1) * 8;
-	kind = at[3] >> 6;
 	if (total > len || total > XE_BEET_PH_MAX)
 		return XE_BEET_MALFORMED;
-	if (ph_read(at, total, fragments ? kind : PH_OPTIONS, &got)) {
-		*ph = got;
-		return XE_BEET_OK;
-	}
-	/* The padding is never the same: it is a fragment, if it is anything */
-	if (!fragments && kind != PH_OPTIONS && ph_read(at, total, kind, &got))
+	/* Options are whole words: 0 or 4; with a fragment word 2 or 6 */
+	kind = at[2] % 4 ? at[3] >> 6 : PH_OPTIONS;
+	if (!ph_read(at, total, kind, &got))
+		return XE_BEET_MALFORMED;
+	if (got.fragment && !fragments)
 		return XE_BEET_FRAGMENT;
-	return XE_BEET_MALFORMED;
+	*ph = got;
+	return XE_BEET_OK;
 }

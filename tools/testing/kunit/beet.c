@@ -99,12 +99,11 @@ static enum xe_beet_verdict oracle(const struct beet_bench *b, const u8 *at,
 	unsigned int f = len < 4 ? F_UNKNOWN : at[3] >> 6;
 	bool says_fragment = f == F_FRAGMENT || f == F_BOTH;
 
-	if (fragments)
-		return oracle_takes(b, at, len, f, ph) ? OK : MALFORMED;
+	/* No shape is both */
 	if (oracle_takes(b, at, len, F_OPTIONS, ph))
 		return OK;
 	if (says_fragment && oracle_takes(b, at, len, f, ph))
-		return FRAGMENT;
+		return fragments ? OK : FRAGMENT;
 	return MALFORMED;
 }
 
@@ -203,10 +202,14 @@ static const struct rule {
 	  { 6, 1, 4, 0, 0x94, 0, 0xff, 0x94, 0x94, 4, 0, 0, 0x94, 4, 0, 0 } },
 	{ "padding not zeros", OK, FRAGMENT, 8,
 	  { 17, 0, 2, 0x40, 0x20, 0, 0xff, 0x94 } },
-	{ "Linux: F 01", MALFORMED, OK, 8, { 6, 0, 0, 0x40, 0x94, 4, 0, 0 } },
-	{ "Linux: F 10", MALFORMED, OK, 16,
+	{ "Linux: F 01", OK, OK, 8, { 6, 0, 0, 0x40, 0x94, 4, 0, 0 } },
+	{ "Linux: F 10", OK, OK, 16,
 	  { 6, 1, 4, 0x80, [4 ... 7] = 1, 0x94, 4, 0, 0, 0x94, 4, 0, 0 } },
-	{ "Linux: F 11", MALFORMED, OK, 8, { 6, 0, 0, 0xff, 0x94, 4, 0, 0 } },
+	{ "Linux: F 11", OK, OK, 8, { 6, 0, 0, 0xff, 0x94, 4, 0, 0 } },
+	{ "Linux: what would be a fragment word", OK, OK, 8,
+	  { 6, 0, 0, 0x41, 0x20, 2, 1, 1 } },
+	{ "Linux: 40 octets, F 01", OK, OK, 48,
+	  { 6, 5, 4, 0x41, [4 ... 7] = 1, 7, 39, 4, [47] = 0 } },
 
 	/* Header Len */
 	{ "nothing", MALFORMED, MALFORMED, 0 },
@@ -253,7 +256,7 @@ static const struct rule {
 	  { 17, 1, 10, 0x40, 0x20 } },
 	{ "both, 14 of padding for 6", MALFORMED, MALFORMED, 24,
 	  { 17, 2, 14, 0x80, 0x20, [20] = 0x94, 4, 0, 0 } },
-	{ "both, options, 6", MALFORMED, OK, 16,
+	{ "F 10, Pad Len of options", OK, OK, 16,
 	  { 17, 1, 4, 0x80, 0x20, [10] = 1, 1, 0x94, 4, 0, 0 } },
 
 	/* F */
@@ -393,12 +396,13 @@ static void beet_every_value(struct kunit *test)
 		   sum[XE_BEET_OK], sum[XE_BEET_MALFORMED],
 		   sum[XE_BEET_FRAGMENT]);
 	/*
-	 * With fragments, 21 fit into 48 octets, 10 into 31 and 2 into 8;
-	 * without, four times the 10, 5 and 1 that have options only.
+	 * 10 with options only fit into 48 octets, 5 into 31 and 1 into 8, with
+	 * any F and either way; and as many of fragments, and one more that has
+	 * no options, with the right F, if they are taken.
 	 */
 	KUNIT_EXPECT_EQ(test, sum[XE_BEET_OK],
-			21 * 2 + 10 + 2 + 4 * (10 * 2 + 5 + 1));
-	KUNIT_EXPECT_GE(test, sum[XE_BEET_FRAGMENT], 11 * 2 + 5 + 1);
+			2 * 4 * (10 * 2 + 5 + 1) + 11 * 2 + 5 + 1);
+	KUNIT_EXPECT_EQ(test, sum[XE_BEET_FRAGMENT], 11 * 2 + 5 + 1);
 }
 
 static struct kunit_case beet_cases[] = {

@@ -63,7 +63,8 @@ static void seed_input(struct beet_bench *b)
 		at[0] = 0;
 	at[1] = s->header_len;
 	at[2] = s->pad_len;
-	at[3] = s->f << 6 | (at[3] & 0x3f);
+	if (s->f != F_OPTIONS)
+		at[3] = s->f << 6 | (at[3] & 0x3f);
 	if (s->f != F_OPTIONS && !(at[4] & 0x3f) && !at[5])
 		at[4] = 0x20;
 	seed_options(b, at + end - s->options, s->options);
@@ -139,7 +140,7 @@ static const char *rebuild(struct beet_bench *b, const u8 *at,
 	memset(again, 0xa5, options);
 	memcpy(again + options, copy + options, ph->options);
 	xe_beet_ph_build(again, ph);
-	copy[3] &= fragments ? 0xc0 : 0;
+	copy[3] &= ph->fragment ? 0xc0 : 0;
 	for (i = fixed; i < options; i++)
 		copy[i] = ph->fragment ? 0 : 1;
 	if (memcmp(again, copy, len))

@@ -52,47 +52,34 @@ def pseudo_header(next_header, options=b"", frag=None):
     return head + word + bytes((filler,)) * pad + options
 
 
-def parse_kind(data, kind):
-    """As parse_pseudo_header(), with F given."""
-    size, pad = 8 * (data[1] + 1), data[2]
+def parse_pseudo_header(data, fragments):
+    """Take the pseudo header before a payload apart, with a receiver's rules.
+
+    fragments: whether the SA takes them. What has a fragment word is told by Pad Len:
+    options are whole words. Only there is F looked at: in front of options it was
+    reserved before there were fragments, and senders leave there what they find.
+    """
+    if len(data) < 8:
+        raise BadPseudoHeader(f"{len(data)} octets")
+    size, pad, kind = 8 * (data[1] + 1), data[2], data[3] >> 6
     if size > len(data):
         raise BadPseudoHeader(f"Header Len says {size} of {len(data)} octets")
     if data[0] == PROTO_BEETPH:
         raise BadPseudoHeader("a pseudo header in a pseudo header")
-    if kind not in (OPTIONS, FRAGMENT, BOTH):
-        raise BadPseudoHeader(f"F {kind:02b}")
-    fixed = 4 if kind == OPTIONS else 6
-    length = size - fixed - pad
-    if pad >= 8 or length < 0:
+    if pad not in (0, 2, 4, 6):
         raise BadPseudoHeader(f"Pad Len {pad} in {size} octets")
-    if length % 4 or length > OPTIONS_MAX or (length == 0) != (kind == FRAGMENT):
-        raise BadOptions(f"F {kind:02b}, {length} octets of options")
+    frag = int.from_bytes(data[4:6], "big") if pad in (2, 6) else None
+    length = size - pad - (4 if frag is None else 6)
+    if length < 0 or length > OPTIONS_MAX or frag is None and not length:
+        raise BadOptions(f"Pad Len {pad}, {length} octets of options")
     options = data[size - length : size]
     if not options_parse(options):
         raise BadOptions(f"options {options.hex()}")
-    frag = None
-    if kind != OPTIONS:
-        frag = int.from_bytes(data[4:6], "big")
+    if frag is not None:
+        if kind != (BOTH if length else FRAGMENT):
+            raise BadPseudoHeader(f"F {kind:02b}, {length} octets of options")
         if not frag & IP_FRAGMENT:
             raise BadPseudoHeader(f"fragment word {frag:#06x} of no fragment")
+        if not fragments:
+            raise BadFragment(f"fragment word {frag:#06x}")
     return PseudoHeader(data[0], options, frag, size)
-
-
-def parse_pseudo_header(data, fragments):
-    """Take the pseudo header before a payload apart, with a receiver's rules.
-
-    fragments: whether the SA takes them. If not, F is reserved, and not looked
-    at; but then no Pad Len of a fragment's is right, so it can still be told.
-    """
-    if len(data) < 8:
-        raise BadPseudoHeader(f"{len(data)} octets")
-    kind = data[3] >> 6
-    if fragments:
-        return parse_kind(data, kind)
-    try:
-        return parse_kind(data, OPTIONS)
-    except BadPseudoHeader:
-        if kind in (FRAGMENT, BOTH):
-            parse_kind(data, kind)
-            raise BadFragment(f"fragment word {data[4:6].hex()}") from None
-        raise

@@ -112,9 +112,9 @@ def pseudo_fragment(sa, subspace, sn, inner, optlen=0, word=FIRST):
 
 
 def pseudo_reserved(sa, subspace, sn, inner, value=0x3F, optlen=8, word=0):
-    """accepted: reserved bits set"""
+    """accepted: reserved bits set; in front of options alone F is two of them"""
     made, _ = good(sa, inner, optlen, word)
-    return changed(sa, subspace, sn, inner, optlen, word, 3, [made[3] | value & 0x3F])
+    return changed(sa, subspace, sn, inner, optlen, word, 3, [made[3] | value])
 
 
 def pseudo_padding(sa, subspace, sn, inner, value=0xFF, optlen=8, word=0):
@@ -146,12 +146,12 @@ def pseudo_pad_all(sa, subspace, sn, inner, optlen=8, word=0):
 
 
 def pseudo_f(sa, subspace, sn, inner, value=3, optlen=8, word=0):
-    """F as given, by default 11"""
+    """F as given, by default 11; looked at with a fragment word only"""
     return changed(sa, subspace, sn, inner, optlen, word, 3, [value << 6])
 
 
 def pseudo_f_all(sa, subspace, sn, inner, optlen=8, word=0):
-    """one packet for every value of F; one of them is right"""
+    """one packet for every value of F; all are right, but with a word only one"""
     return changed(sa, subspace, sn, inner, optlen, word, 3, (0, 64, 128, 192))
 
 

@@ -404,6 +404,9 @@ class Receiver(unittest.TestCase):
                     verdict, = self.verdicts(sa, case, optlen=length)
                     self.assertEqual(verdict.counter, "rx-packets")
                     self.assertEqual(verdict.inner[-41:], MAKE4(3, 1000)[-41:])
+                    for verdict in self.verdicts(sa, "pseudo-f-all", optlen=length):
+                        self.assertEqual(iphdr.parse(verdict.inner)[0].options,
+                                         beet_cases.options_of(length))
         for sa in (F44, F64):
             made = self.verdicts(sa, "fragments", optlen=8, df=1)
             parts = [iphdr.parse(v.inner) for v in made]
@@ -471,9 +474,16 @@ class Receiver(unittest.TestCase):
                     self.assertIn(length // 8, right)
                     self.assertLess(max(right), 6)
                 self.assertEqual(self.counters(sa, "pseudo-bad-options", optlen=40), {bad: 14})
-            # F is looked at with beet-frag only; a fragment is told nevertheless
-            self.assertEqual(self.counters(on, "pseudo-f-all"), {"rx-packets": 1, bad: 3})
-            self.assertEqual(self.counters(off, "pseudo-f-all"), {"rx-packets": 4})
+            # F is looked at in fragments only
+            for sa, fragment in ((on, "rx-packets"), (off, "rx-fragment")):
+                for length in range(4, 41, 4):
+                    self.assertEqual(
+                        self.counters(sa, "pseudo-f-all", optlen=length), {"rx-packets": 4})
+                    self.assertEqual(
+                        self.counters(sa, "pseudo-f-all", optlen=length, word=1),
+                        {fragment: 1, bad: 3})
+                self.assertEqual(
+                    self.counters(sa, "pseudo-f-all", optlen=0, word=1), {fragment: 1, bad: 3})
             for length in range(0, 41, 4):
                 for word in (0x2000, 0x2001, 0xE001, 1):
                     options = {"optlen": length, "word": word}
@@ -484,7 +494,9 @@ class Receiver(unittest.TestCase):
                     if length not in (0, 4, 40) or word != 1:
                         continue
                     got = self.verdicts(on, "pseudo-pad-all", **options)
-                    right = [n for n, v in enumerate(got) if v.counter == "rx-packets"]
+                    # With 0 and 4 it is not a fragment, but the end of a list of options
+                    right = [n for n, v in enumerate(got) if v.counter == "rx-packets"
+                             and iphdr.is_fragment(v.inner)]
                     self.assertIn(2 if length % 8 == 0 else 6, right)
                     self.assertLessEqual(set(right), {2, 6} if length else {2})
             self.assertEqual(self.counters(on, "pseudo-f", word=1), {bad: 1})

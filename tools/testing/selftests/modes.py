@@ -28,6 +28,8 @@ takes its time. Everything that it sends, it sends on one CPU.
     compare                      "packets" of this mode and families by all ways
     fragments OUTER WAY          BEET with beet-frag on: SPI 0x100 at both ends, 0x101
                                  not at the sender, 0x102 not at the receiver
+    stock_options OUTER OCTET... BEET from the kernel's own ESP: all lengths of options,
+                                 between inner addresses of each last octet
 """
 
 import contextlib
@@ -47,6 +49,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "reference"))
 
 # pylint: disable=wrong-import-position
 import check_capture
+import esp64
 import genl
 import pcap
 from modepackets import (
@@ -713,6 +716,38 @@ class Bench:
                    beet_frag=True)
         say(f"{len(sent)} fragments of {len(payloads)} datagrams,"
             f" {self.hosts[1].reassembly.fragments} fragments on the link")
+
+    def stock_options(self, outer, *last):
+        """All that it may leave in the octet that is reserved: the last one of an address."""
+        self.begin("beet", 4, outer, "on")
+        found = set()
+        for spi, octet in enumerate(last, 0x100):
+            src, dst = (end.rsplit(".", 1)[0] + "." + octet for end in INNER[4])
+            raw, received = self.sender(4, src), Received(self.hosts[2], 4, dst)
+            self.opened.enter_context(received.sock)
+            self.listener(4, dst)
+            sent = [ip4(src, dst, udp(src, dst, payload(length, 100)), options=options_of(length),
+                        ident=length) for length in range(4, 44, 4)]
+            got = []
+            for packet in sent:
+                raw.sendto(packet, (dst, 0))
+
+            def came(received=received, got=got, sent=sent):
+                got.extend(received.packets())
+                return len(got) >= len(sent)
+
+            wait_for(lambda got=got: f"{len(got)} packets with options delivered", came)
+            self.same("delivered", got, [self.becomes(packet) for packet in sent])
+            counters = self.fragment_counters(2, spi)
+            expect("accepted, drops", (counters["rx-packets"], drops(counters)), (len(sent), {}))
+            self.look()
+            sa = esp64.SA(spi, bytes.fromhex(self.keys[1][2:]), 16, *OUTER[self.outer], 1,
+                          format="esp")
+            for packet in self.hosts[1].left[-len(sent) :]:
+                found.add(esp64.unseal(sa, packet[esp_at(packet) :])[3][3])
+        # Or there is nothing in it that could be taken for a fragment's
+        expect("octets in the reserved field", found, set(map(int, last)))
+        say(f"{len(sent) * len(last)} packets")
 
     def fragment_too_long(self):
         """With DF: the sender is told how much fits, and nothing leaves."""
