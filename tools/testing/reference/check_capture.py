@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Decrypt every packet of a capture and judge the whole of it.
 
-Per packet: the outer headers, the format, the ICV, IV = N, the inner packet as it is
-delivered and its checksums.
+Per packet: the outer headers, in every field as the mode and the SA's flags have it, the
+format, the ICV, IV = N, the inner packet as it is delivered and its checksums.
 Per SA: (Subspace ID, SN) and IV never twice; SN strictly increasing in every
 subspace, from the first number on; with --complete without holes. With
 --unordered, for a capture that may have mixed the order, the numbers of every
@@ -71,8 +71,9 @@ def numbers_only(sa, packet, top):
 class Judge:
     """What is known of one SA's packets so far."""
 
-    def __init__(self, sa, first, ordered, complete, decode=esp64.decode):
+    def __init__(self, sa, first, ordered, complete, decode=esp64.decode, idents=None):
         self.sa = sa
+        self.idents = idents or outer.Identifications()
         self.decode = decode
         self.first = first
         self.ordered = ordered
@@ -113,6 +114,14 @@ class Judge:
             self.dummies += 1
         elif inner is not None and not inner_checksums_good(inner):
             yield f"{where}: inner checksum"
+        if self.sa.mode == "tunnel":
+            for problem in self.idents.problems(packet):
+                yield f"{where}: {problem}"
+            # (Where nothing was decrypted nothing can be told)
+            if next_header is not None:
+                inside = None if next_header == esp64.PROTO_NONE else inner
+                for problem in outer.tunnel_problems(self.sa, packet, inside):
+                    yield f"{where}: {problem}"
 
     def missing(self):
         """Yield (subspace, how many numbers up to the highest are not there)."""
@@ -188,6 +197,7 @@ def main():
     """Read, judge, print."""
     args = arguments()
     judges = {}
+    idents = outer.Identifications()
     problems = []
     other = {}
     try:
@@ -195,10 +205,12 @@ def main():
             for sa in esp64.load_sas(path):
                 judges[sa.spi] = Judge(
                     sa, args.first, not args.unordered, args.unordered or args.complete,
-                    numbers_only if args.numbers_only else esp64.decode
+                    numbers_only if args.numbers_only else esp64.decode, idents
                 )
         encaps = {judge.sa.encap for judge in judges.values() if judge.sa.encap}
         for path in args.captures:
+            # Each is of a machine of its own, which counts for itself
+            idents.last.clear()
             for at, packet in enumerate(pcap.read(path), 1):
                 spi = esp_spi(packet, encaps)
                 judge = judges.get(spi)

@@ -42,13 +42,16 @@ SN_BITS = 48
 SN_MAX = (1 << SN_BITS) - 1
 
 MODES = ("tunnel", "transport", "beet")
+# Of `ip xfrm state`, those that change an outer header
+SA_FLAGS = {"noecn", "nopmtudisc", "dont-encap-dscp"}
 
 
 @dataclass(frozen=True)
 class SA:
     """One direction of an SA. key is key and salt together, icv in octets; enc and
     auth instead of aead make a pair; inner is BEET's inner source and destination, encap
-    the ports of UDP, in this order. tfcpad is for the strict decoder."""
+    the ports of UDP, in this order. tfcpad is for the strict decoder; flags (of SA_FLAGS) and
+    ttl, what its sender puts into outer headers of tunnel mode, for who judges them."""
 
     spi: int
     key: bytes
@@ -69,6 +72,8 @@ class SA:
     auth: str | None = None
     auth_key: bytes = b""
     tfcpad: int = 0
+    flags: tuple[str, ...] = ()
+    ttl: int = 64
 
     def __post_init__(self):
         # Refuses keys and ICVs of other lengths
@@ -93,6 +98,8 @@ class SA:
             raise ValueError("inner addresses are BEET's, and BEET needs them")
         if self.inner and (len(self.inner) != 2 or len(self.inner_addresses) not in (8, 32)):
             raise ValueError("inner addresses of different families, or not two")
+        if set(self.flags) - SA_FLAGS:
+            raise ValueError(f"flags {self.flags}")
         if self.beet_frag and self.mode != "beet":
             raise ValueError("beet_frag is BEET's")
         if self.encap and (
@@ -105,7 +112,7 @@ class SA:
         """From the words of `ip xfrm state`: spi, key, icv in bits, src, dst."""
         known = {"spi", "key", "icv", "src", "dst", "subspaces", "mode", "inner",
                  "beet_frag", "encap", "format", "esn", "trailer", "iv", "aead", "enc", "auth",
-                 "auth_key", "tfcpad"}
+                 "auth_key", "tfcpad", "flags", "ttl"}
         if set(d) - known:
             raise ValueError(f"unknown: {', '.join(sorted(set(d) - known))}")
         spi = d["spi"]
@@ -123,6 +130,8 @@ class SA:
             auth_key=bytes.fromhex(d.get("auth_key", "").removeprefix("0x")),
             esn=bool(d.get("esn", False)),
             tfcpad=int(d.get("tfcpad", 0)),
+            flags=tuple(d.get("flags", ())),
+            ttl=int(d.get("ttl", 64)),
             **{k: d[k] for k in ("format", "trailer", "iv", "aead", "enc", "auth") if k in d},
         )
 

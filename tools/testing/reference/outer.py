@@ -6,11 +6,14 @@ wrap() and split() between head and ESP packet and the outer packet. head is
 all that stands before ESP or, if there is one, before the UDP header.
 """
 
+import collections
+
 import beet
 import iphdr
 from errors import BadInner, BadNextHeader, BadOuter, BadPseudoHeader, BadUdp
 from iphdr import IP_DF, IP_FLAGS, PROTO_BEETPH, PROTO_ESP, PROTO_IPIP, PROTO_IPV6, PROTO_UDP
 
+ECN_ECT0, ECN_CE = 2, 3
 ADDRESS_PROTO = {4: PROTO_IPIP, 6: PROTO_IPV6}
 
 
@@ -158,6 +161,65 @@ def leave_beet(sa, head, next_header, payload):
             if sa.version == 6:
                 inner = inner._replace(ident=outer.label & 0xFFFF)
     return inner.octets(len(payload)) + payload
+
+
+def tunnel_head(sa, inner):
+    """The outer header that tunnel mode has for an inner packet, RFC 4301 section 5.1.2.1, but
+    for Identification. Of a dummy packet, which has none inside, inner is None."""
+    tos, frag, label = 0, IP_DF, 0
+    if inner:
+        header, _ = iphdr.parse(inner)
+        tos, label = header.tos, header.label
+        # What is in IPv6 must not be cut on the way
+        if inner[0] >> 4 == 4:
+            frag = header.frag & IP_DF
+    dscp, ecn = tos & ~3, tos & 3
+    # RFC 3168 section 9.1.1, full functionality: that there is congestion is not told outside
+    if ecn == ECN_CE:
+        ecn = ECN_ECT0
+    if "noecn" in sa.flags:
+        ecn = 0
+    if "dont-encap-dscp" in sa.flags:
+        dscp = 0
+    if "nopmtudisc" in sa.flags:
+        frag = 0
+    outer = iphdr.Header(sa.addresses, PROTO_UDP if sa.encap else PROTO_ESP, dscp | ecn, sa.ttl)
+    if sa.version == 4:
+        return outer._replace(frag=frag)
+    return outer._replace(label=label)
+
+
+def tunnel_problems(sa, packet, inner):
+    """What is wrong with the outer header of a packet that split() takes."""
+    got, _ = iphdr.parse(packet)
+    want = tunnel_head(sa, inner)
+    for field in ("tos", "ttl") + (("frag",) if sa.version == 4 else ("label",)):
+        if getattr(got, field) != getattr(want, field):
+            yield (f"outer {field} {getattr(got, field):#x}, not {getattr(want, field):#x},"
+                   f" of {inner[:40].hex() if inner else 'a dummy packet'}")
+
+
+class Identifications:
+    """Those of outer IPv4 headers. What may be cut needs one that no other packet with the
+    same addresses and protocol has that is on the way (RFC 6864); what has DF may have any.
+    That is true if it has not come again for so many packets; the kernel counts, and seldom
+    goes further than a few at a time."""
+
+    MEMORY = 256
+
+    def __init__(self):
+        self.last = {}
+
+    def problems(self, packet):
+        """What is wrong with that of one more packet."""
+        if packet[0] >> 4 != 4 or int.from_bytes(packet[6:8], "big") & IP_DF:
+            return
+        ident = packet[4:6]
+        last = self.last.setdefault(packet[9:10] + packet[12:20],
+                                    collections.deque(maxlen=self.MEMORY))
+        if ident in last:
+            yield f"outer Identification {ident.hex()} again after {len(last) - last.index(ident)}"
+        last.append(ident)
 
 
 def leave(sa, head, next_header, payload):

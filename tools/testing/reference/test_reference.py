@@ -4,6 +4,7 @@
 
 import contextlib
 import io
+import itertools
 import json
 import tempfile
 import unittest
@@ -16,6 +17,8 @@ import ciphers
 import esp64
 import golden
 import inject
+import iphdr
+import outer
 import pcap
 
 HERE = Path(__file__).resolve().parent
@@ -281,6 +284,21 @@ class Decoder(unittest.TestCase):
         )
 
 
+UDP_IN4, UDP_IN6 = inject.inner_maker(UDP4), inject.inner_maker(UDP6)
+
+
+def remade(sa, packet, **fields):
+    """The packet with an outer header of one's own."""
+    head = iphdr.Header(sa.addresses, iphdr.PROTO_ESP, **fields).octets(0)
+    return esp64.wrap(sa, esp64.unwrap(sa, packet), head)
+
+
+def outside(sa, packet, inner, ident=0):
+    """The packet with the outer header that a sender puts before it."""
+    head = outer.tunnel_head(sa, inner)._replace(ident=ident & 0xFFFF).octets(0)
+    return esp64.wrap(sa, esp64.unwrap(sa, packet), head)
+
+
 class Capture(unittest.TestCase):
     """check_capture.py passes what is good and fails what is not."""
 
@@ -297,9 +315,11 @@ class Capture(unittest.TestCase):
         self.inner = inject.inner_maker(UDP4)
         self.packets = [self.make(s, n) for n in range(1, 11) for s in (0, 3, 7)]
 
-    def make(self, subspace, sn, **options):
+    def make(self, subspace, sn, inner=None, **options):
         """One good packet."""
-        return esp64.encode(SA4, subspace, sn, self.inner(subspace, sn), **options)
+        inner = inner or self.inner(subspace, sn)
+        return outside(SA4, esp64.encode(SA4, subspace, sn, inner, **options), inner,
+                       ident=16 * sn + subspace)
 
     def run_on(self, packets, *options):
         """Exit status and output of a run over packets."""
@@ -348,19 +368,89 @@ class Capture(unittest.TestCase):
             "IV again": self.make(0, 11, iv=(7 << 48 | 10).to_bytes(8, "big")),
             "IV not N": self.make(0, 11, iv=bytes(8)),
             "ICV": self.packets[-1][:-1] + b"?",
-            "padding": inject.padding(SA4, 0, 11, self.inner(0, 11))[0],
+            "padding": outside(SA4, inject.padding(SA4, 0, 11, self.inner(0, 11))[0],
+                               self.inner(0, 11)),
             "subspace": self.make(8, 1),
             "zero": self.make(5, 0),
-            "inner checksum": esp64.encode(SA4, 0, 11, bytes(wrong)),
+            "inner checksum": self.make(0, 11, bytes(wrong)),
             "fragment": bytes(fragment),
         }.items():
             with self.subTest(name):
                 status, out = self.run_on(self.packets + [extra])
                 self.assertEqual(status, 1, out)
                 self.assertIn("# capture: fail", out)
+                self.assertEqual("outer" in out, name == "twice", out)
         self.assertEqual(self.run_on(self.packets, "--min-packets", "31")[0], 1)
         self.assertEqual(self.run_on(self.packets, "--min-subspaces", "4")[0], 1)
         self.assertEqual(self.run_on([])[0], 1)
+
+    def judged(self, sa, packets):
+        """What is wrong with packets of that SA, in all orders."""
+        judge = check_capture.Judge(sa, 1, False, False)
+        return [problem for packet in packets for problem in judge.packet(packet)]
+
+    def test_outer(self):
+        """Every field of an outer header, for every inner one and every flag."""
+        for (outside_version, src, dst), flag, tos, frag, label, version in itertools.product(
+                ((4, "10.0.0.1", "10.0.0.2"), (6, "fd00::1", "fd00::2")),
+                ((), ("noecn",), ("nopmtudisc",), ("dont-encap-dscp",),
+                 ("noecn", "dont-encap-dscp")),
+                (0, 1, 2, 3, 0xB8, 0xBB, 0xFF), (0, 0x4000), (0, 0xABCDE), (4, 6)):
+            sa = replace(SA4, src=src, dst=dst, flags=flag)
+            body = iphdr.parse((UDP_IN4 if version == 4 else UDP_IN6)(0, 1))
+            inner = body[0]._replace(tos=tos, frag=frag, label=label)
+            payload = (UDP_IN4 if version == 4 else UDP_IN6)(0, 1)[body[1]:]
+            inner = inner.octets(len(payload)) + payload
+            # Told once more, from RFC 4301 and the manual of `ip xfrm state`
+            ecn = 0 if "noecn" in flag else (0, 1, 2, 2)[tos % 4]
+            want = {"tos": ecn if "dont-encap-dscp" in flag else tos // 4 * 4 + ecn, "ttl": 64}
+            if outside_version == 4:
+                want["frag"] = 0 if "nopmtudisc" in flag or (version == 4 and not frag) else 0x4000
+            else:
+                want["label"] = label if version == 6 else 0
+            packet = esp64.encode(sa, 0, 1, inner)
+            with self.subTest(sa=sa, inner=inner.hex()):
+                good = remade(sa, packet, ident=7, **want)
+                self.assertEqual(self.judged(sa, [good]), [])
+                for field, value in want.items():
+                    for bit in (1, 2, 4, 0x80) if field != "frag" else (0x4000, 0x8000):
+                        bad = remade(sa, packet, ident=7, **want | {field: value ^ bit})
+                        problem, = self.judged(sa, [bad])
+                        self.assertIn(f"outer {field} ", problem)
+
+    def test_outer_dummy(self):
+        """Of a dummy packet, which has nothing inside to copy from."""
+        for flag, want in (((), 0x4000), (("nopmtudisc",), 0)):
+            sa = replace(SA4, flags=flag)
+            packet = esp64.enclose(sa, 0, 1, esp64.plaintext(sa, bytes(20), esp64.PROTO_NONE))
+            self.assertEqual(self.judged(sa, [remade(sa, packet, frag=want, ident=1)]), [])
+            for fields in ({"frag": want ^ 0x4000}, {"tos": 1}, {"ttl": 63}):
+                bad = remade(sa, packet, **{"frag": want, "ident": 1} | fields)
+                self.assertEqual(len(self.judged(sa, [bad])), 1)
+
+    def test_identification(self):
+        """Not again among packets that may be cut; others may have any."""
+        inner = self.inner(0, 1)
+        df = inner[:6] + b"\x40\0" + inner[8:10] + bytes(2) + inner[12:]
+        df = df[:10] + esp64.checksum(df[:20]).to_bytes(2, "big") + df[12:]
+
+        def made(idents, inner=inner):
+            return [outside(SA4, esp64.encode(SA4, 0, sn, inner), inner, ident=ident)
+                    for sn, ident in enumerate(idents, 1)]
+
+        self.assertEqual(self.judged(SA4, made(range(600))), [])
+        self.assertEqual(self.judged(SA4, made([*range(300), 10])), [])
+        for idents in ([5, 5], [5, 6, 5], [*range(200), 10]):
+            problem, = self.judged(SA4, made(idents))
+            self.assertIn("Identification", problem)
+        self.assertEqual(self.judged(SA4, made([0] * 10, df)), [])
+        # One count for all SAs with these addresses
+        idents = outer.Identifications()
+        other = replace(SA4, spi=0x101)
+        for sa, count in ((SA4, 0), (other, 1)):
+            judge = check_capture.Judge(sa, 1, True, False, idents=idents)
+            packet = outside(sa, esp64.encode(sa, 0, 1, inner), inner, ident=9)
+            self.assertEqual(len(list(judge.packet(packet))), count)
 
     def test_files(self):
         """Broken captures are not judged; link layers and padding are removed."""

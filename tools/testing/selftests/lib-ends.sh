@@ -36,10 +36,12 @@ host() { # ns number-here number-there
 	EOF
 }
 
-# An SA for the reference implementation; no ports or inner addresses: ''
+# An SA for the reference implementation; no ports or inner addresses: ''. TTL is what is left of
+# an outer header's where packets are looked at
 reference_end() { # spi key mode src dst sport dport "inner-src inner-dst"
 	printf '{"spi": "%s", "key": "%s", "icv": 128, "mode": "%s", "src": "%s", "dst": "%s"' \
 		"${@:1:5}"
+	[[ ! ${TTL-} ]] || printf ', "ttl": %d' "$TTL"
 	[[ ! $6 ]] || printf ', "encap": [%s, %s]' "$6" "$7"
 	[[ ! $8 ]] || printf ', "inner": ["%s", "%s"]' "${8% *}" "${8#* }"
 	echo '}'

@@ -115,7 +115,7 @@ ends() { # mode
 	end_lines s "$1" | ip -n "$s" -batch -
 }
 
-# Their reference
+# Their reference, behind r
 end_sas() { # mode
 	local k inner=''
 
@@ -125,7 +125,7 @@ end_sas() { # mode
 		0) inner='10.11.0.1 10.12.0.1' ;;
 		1) inner='fd11::1 fd12::1' ;;
 		esac
-		reference_end "0x10$k" "$key1" "$1" "$n1" "$o2" "$p1" 4500 "$inner"
+		TTL=63 reference_end "0x10$k" "$key1" "$1" "$n1" "$o2" "$p1" 4500 "$inner"
 		reference_end "0x20$k" "$key2" "$1" "$o2" "$n1" 4500 "$p1" \
 			"${inner#* }${inner:+ }${inner% *}"
 	done | sed '1s/^/[/; $!s/$/,/; $s/$/]/'
