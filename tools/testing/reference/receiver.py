@@ -87,7 +87,10 @@ class Receiver:
         # Nothing has been remembered up to here
         self.subspaces[number] = subspace
         subspace.accept(sn)
+        return self.judge_plain(plain, head)
 
+    def judge_plain(self, plain, head=None):
+        """The verdict on what was inside, authentic and fresh."""
         try:
             next_header, payload, _ = esp64.find(self.sa, plain)
         except (esp64.BadPadLength, esp64.BadInfoWord):

@@ -6,9 +6,11 @@ every combination there and back."""
 import functools
 import itertools
 import os
+import random
 import re
 import subprocess
 import unittest
+from collections import Counter
 from dataclasses import replace
 
 import check_capture
@@ -285,6 +287,85 @@ class Everything(unittest.TestCase):
             esp = esp64.seal(sa, 0, 1, plain)
             with self.subTest(where=where, plain=plain.hex()):
                 self.assertEqual(receiver.Receiver(sa, 64).judge(esp).counter, want)
+
+    def misplaced(self, sa, count, where, there):
+        """What a receiver with its trailer there makes of a sender's with it elsewhere: the
+        counters, and how many of its packets are what was sent."""
+        rng = random.Random(4303)
+        counters, same = Counter(), 0
+        ends = sa.inner or (("10.1.0.1", "10.2.0.1") if sa.mode == "tunnel" else ENDS)
+        sender, end = replace(sa, trailer=where), receiver.Receiver(replace(sa, trailer=there), 64)
+        for _ in range(count):
+            ports = rng.randrange(1, 1 << 16), rng.randrange(1, 1 << 16)
+            inner = inject.udp_packet(ends[0], ports[0], ends[1], ports[1],
+                                      rng.randbytes(rng.randrange(64)))
+            head, next_header, payload = esp64.enter(sa, inner)
+            verdict = end.judge_plain(esp64.plaintext(sender, payload, next_header), head)
+            counters[verdict.counter] += 1
+            same += verdict.inner == inner
+        return dict(counters), same
+
+    def test_misplaced(self):
+        """The table in Documentation/wire-formats.rst."""
+        tunnel = esp64.SA(0x100, bytes(range(20)), 16, *ENDS)
+        said = functools.partial(self.misplaced, tunnel, 3000)
+        for pair in (("end", "front"), ("omit", "front")):
+            self.assertEqual(said(*pair), ({"rx-trailer": 3000}, 0))
+        self.assertEqual(said("end", "omit"), ({"rx-packets": 3000}, 3000))
+        self.assertEqual(said("front", "omit"), ({"rx-next-header": 3000}, 0))
+        for pair in (("front", "end"), ("omit", "end")):
+            counters, same = said(*pair)
+            self.assertEqual(same, 0)
+            for name in ("rx-next-header", "rx-trailer"):
+                self.assertGreater(counters.pop(name), 900)
+            # Whatever a packet ends with
+            self.assertLess(sum(counters.values()), 30)
+        for sa in (replace(tunnel, mode="transport"),
+                   replace(tunnel, mode="beet", inner=("10.1.0.1", "10.2.0.1")),
+                   replace(tunnel, mode="beet", inner=("fd01::1", "fd02::1"))):
+            counters, same = self.misplaced(sa, 3000, "end", "front")
+            self.assertEqual(same, 0)
+            self.assertGreater(counters["rx-trailer"], 2900)
+            self.assertGreater(counters["rx-packets"], 10)
+            counters, same = self.misplaced(sa, 3000, "front", "end")
+            self.assertEqual(same, 0)
+            self.assertGreater(counters["rx-trailer"], 1000)
+            self.assertGreater(counters["rx-packets"], 1500)
+
+    def test_other_mode(self):
+        """What is said of modes, below the table."""
+        tunnel = esp64.SA(0x100, bytes(range(20)), 16, *ENDS)
+        others = (replace(tunnel, mode="transport"),
+                  replace(tunnel, mode="beet", inner=("10.1.0.1", "10.2.0.1")))
+        for sa in others:
+            ends = sa.inner or ENDS
+            inner = inject.udp_packet(ends[0], 1, ends[1], 2, bytes(30))
+            head, next_header, payload = esp64.enter(sa, inner)
+            plain = esp64.plaintext(sa, payload, next_header)
+            self.assertEqual(receiver.Receiver(tunnel, 64).judge_plain(plain, head).counter,
+                             "rx-next-header")
+            head, next_header, payload = esp64.enter(tunnel, inner)
+            plain = esp64.plaintext(tunnel, payload, next_header)
+            verdict = receiver.Receiver(sa, 64).judge_plain(plain, head)
+            self.assertEqual((verdict.counter, verdict.inner[9], verdict.inner[20:]),
+                             ("rx-packets", 4, inner))
+
+    def test_misplaced_exactly(self):
+        """What the table says of packets of one kind."""
+        for where, there, plain, want in (
+            # Padding and trailer that are too much padding, and a dummy packet
+            ("end", "omit", bytes((0x45, 0, 0, 20)) + bytes(16 + 254) + b"\xfe\x04", "rx-trailer"),
+            ("end", "omit", bytes(22) + b"\0\x3b", "rx-next-header"),
+            # An IPv4 packet that ends with 0, 4; 0, 41; 0, 59
+            ("omit", "end", b"\x45\0\0\x18" + bytes(18) + b"\0\x04", "rx-packets"),
+            ("omit", "end", b"\x45\0\0\x18" + bytes(18) + b"\0\x29", "rx-inner"),
+            ("omit", "end", b"\x45\0\0\x18" + bytes(18) + b"\0\x3b", "rx-dummy"),
+            ("front", "end", b"\0\0\x04\0\x45\0\0\x18" + bytes(18) + b"\0\x04", "rx-inner"),
+        ):
+            end = receiver.Receiver(
+                esp64.SA(0x100, bytes(range(20)), 16, *ENDS, trailer=there), 64)
+            with self.subTest(where=where, there=there, plain=plain.hex()):
+                self.assertEqual(end.judge_plain(plain).counter, want)
 
     def test_tfc(self):
         """TFC padding up to what the SA says, of zeros."""

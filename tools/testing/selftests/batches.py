@@ -341,6 +341,30 @@ def placements(maker):
         yield maker.plain("another word", head, b"\x60\0\0\0" + bytes(sa.align - 4))
 
 
+def misplaced(maker):
+    """Of a sender that has the trailer elsewhere: what would be no padding, padding and more,
+    and both ports that are no info word and such as are."""
+    sa = maker.sa
+    src, dst = sa.inner or (sa.src, sa.dst)
+    if sa.mode == "tunnel":
+        src, dst = "10.1.0.2", "10.2.0.2"
+    for where in esp64.TRAILERS:
+        if where == sa.trailer or where == "omit" and sa.mode != "tunnel":
+            continue
+        # (Its mode is of no interest for where its trailer is)
+        sender = replace(sa, trailer=where)
+        for port, length, (pad, proto) in itertools.product(
+                (PORT, 40000), (20, 21, 22, 23, 32, 180),
+                ((0, 0), (0, 4), (1, 15), (3, 41), (20, 59), (40, 99), (255, 253))):
+            data = bytes(length - 2) + bytes((pad, proto))
+            inner = inject.udp_packet(src, port, dst, PORT, data)
+            head, next_header, payload = esp64.enter(sa, inner)
+            yield maker.plain(f"{where} {port} {length} {pad} {proto}", head,
+                              esp64.plaintext(sender, payload, next_header))
+        if where != "omit":
+            yield maker.plain(f"{where} dummy", head, esp64.plaintext(sender, bytes(20), 59))
+
+
 def next_headers(maker):
     """All that there are."""
     yield from maker.next("next-header-all")
@@ -482,7 +506,8 @@ def cases(maker):
 def formats(maker):
     """Of any format, in any mode: what does not depend on the mode."""
     sa = maker.sa
-    sets = [("octets", octets, TOGETHER), ("payloads", payloads, 8)]
+    sets = [("octets", octets, TOGETHER), ("payloads", payloads, 8),
+            ("misplaced", misplaced, TOGETHER)]
     if sa.trailer != "end":
         sets.append(("placements", placements, 8))
     if sa.trailer != "omit" and sa.mode != "tunnel":
