@@ -416,6 +416,40 @@ drops() { # ns spi
 	block "$1" "$2" -s | awk '$1 == "drops" { sub(/^[ \t]*drops[ \t]*/, ""); print; exit }'
 }
 
+# GRO on a link's end. veth does it for what comes from an end without TSO; the rest passes
+# it by, whatever ethtool says
+gro() { # on|off ns dev peer-ns peer-dev
+	local tso=on
+
+	[[ $1 == off ]] || tso=off
+	ip netns exec "$4" ethtool -K "$5" tso "$tso"
+	ip netns exec "$2" ethtool -K "$3" gro "$1"
+}
+
+# How many packets a link's end has given to GRO
+gro_packets() { # ns dev
+	ip netns exec "$1" ethtool -S "$2" |
+		awk '$1 ~ /^rx_queue_[0-9]+_xdp_packets:$/ { n += $2 } END { print n + 0 }'
+}
+
+# Five pings through an SA whose packets a link doubles: the second ones are replays, and
+# xfrm_stat tells which path has refused them
+replays_refused_by() { # ns dev peer-ns spi ping-word...: sets by_ours by_kernels
+	local tx=$1 dev=$2 rx=$3 spi=$4
+
+	shift 4
+	by_ours=$(mib "$rx" XfrmInStateSeqError) by_kernels=$(mib "$rx" XfrmInStateProtoError)
+	expect "drops" "$(drops "$rx" "$spi")" none
+	tc -n "$tx" qdisc replace dev "$dev" root netem duplicate 100%
+	ip netns exec "$tx" ping -q -c 5 -i 0.02 -W 10 "$@"
+	tc -n "$tx" qdisc del dev "$dev" root
+	expect "drops" "$(drops "$rx" "$spi")" "rx-replay 5"
+	by_ours=$(($(mib "$rx" XfrmInStateSeqError) - by_ours))
+	by_kernels=$(($(mib "$rx" XfrmInStateProtoError) - by_kernels))
+	echo "# replays refused on our own path: $by_ours, on the kernel's: $by_kernels"
+	expect "refused on either path" $((by_ours + by_kernels)) 5
+}
+
 # One of the kernel's own counters
 # shellcheck disable=SC2016 # awk's
 mib() { # ns name

@@ -482,27 +482,37 @@ alive() {
 
 # Links that put together what belongs together, and find ESP first; kernels from 6.8 on
 # also in UDP, for sockets that ask for it
-gro_on() {
+links_gro() {
 	local n option=()
 
 	modprobe -a esp4_offload esp6_offload || true
 	older_than 6.8 || option=(--gro)
 	stop "$c_socks" "$s_socks"
+	gro on "$c" wan "$r" in
+	gro on "$s" wan "$r" out
 	for n in "$c" "$s"; do
-		ip netns exec "$n" ethtool -K wan gro on
 		socks "$n" "${option[@]}" 4500
 	done
 }
 
-gro() { # mode 4|6
+by_gro() { # mode 4|6
+	local before1 before2 by_ours by_kernels target
+
 	addresses "$2" none
 	fastpath on
 	nat
 	ends "$1"
+	before1=$(gro_packets "$c" wan) before2=$(gro_packets "$s" wan)
 	small "$1"
 	large "$1"
 	all_arrived_at_both "$1"
 	expect "mappings told" "$(told "$s" mapping) $(told "$c" mapping)" "0 0"
+	# What was received, in UDP, has been with GRO before
+	before1=$(($(gro_packets "$c" wan) - before1)) before2=$(($(gro_packets "$s" wan) - before2))
+	echo "# packets that GRO had: $before1 $before2"
+	((before1 >= $(stat "$c" 0x200 rx-packets) && before2 >= $(stat "$s" 0x100 rx-packets)))
+	read -r target _ <<<"$(targets c "$1")"
+	replays_refused_by "$c" wan "$s" 0x100 "$target"
 }
 
 # -------------------------------------------------------------------------------
@@ -586,12 +596,12 @@ for way in on-4-tunnel off-6-transport on-6-transport; do
 		run "NAT keepalives by the kernel, IPv$outer, fastpath $path" keepalives "$outer" "$path"
 	run "NAT gets another address, IPv$outer, fastpath $path" new_address "$outer" "$path"
 done
-gro_on
-run "GRO, transport over IPv4" gro transport 4
+links_gro
+run "GRO, transport over IPv4" by_gro transport 4
 if [[ $whole ]]; then
-	run "GRO, tunnel over IPv4" gro tunnel 4
-	run "GRO, transport over IPv6" gro transport 6
-	run "GRO, BEET over IPv6" gro beet 6
+	run "GRO, tunnel over IPv4" by_gro tunnel 4
+	run "GRO, transport over IPv6" by_gro transport 6
+	run "GRO, BEET over IPv6" by_gro beet 6
 fi
 fastpath on
 flush

@@ -145,27 +145,54 @@ jumbo() { # outer path
 }
 
 # What the receiving links put together, and what they give to other CPUs
-received() { # outer path
-	local before n
+links_receive() { # on|off
+	local n rps=0
 
-	modprobe -a esp4_offload esp6_offload || true
+	[[ $1 == off ]] || rps=f
+	gro "$1" "$g1" wan "$g2" wan
+	gro "$1" "$g2" wan "$g1" wan
+	for n in "$g1" "$g2"; do
+		ip netns exec "$n" sh -c "echo $rps >/sys/class/net/wan/queues/rx-0/rps_cpus
+			echo $rps >/sys/class/net/lan/queues/rx-0/rps_cpus"
+	done
+}
+
+# All that an SA has received, GRO has had before
+by_gro() { # ns spi before
+	local had received
+
+	had=$(($(gro_packets "$1" wan) - $3))
+	received=$(stat "$1" "$2" rx-packets)
+	echo "# $2: $received packets received, $had by GRO"
+	((received > 0 && had >= received))
+}
+
+received() { # outer path our-own|kernels|either: the path that packets come by
+	local rps before1 before2 by_ours by_kernels
+
 	fresh "$1" "$2"
-	before=$(rps_count)
-	for n in "$g1" "$g2"; do
-		ip netns exec "$n" ethtool -K wan gro on
-		ip netns exec "$n" sh -c 'echo f >/sys/class/net/wan/queues/rx-0/rps_cpus
-			echo f >/sys/class/net/lan/queues/rx-0/rps_cpus'
-	done
+	rps=$(rps_count)
+	before1=$(gro_packets "$g1" wan) before2=$(gro_packets "$g2" wan)
 	shapes "$a"
-	for n in "$g1" "$g2"; do
-		ip netns exec "$n" ethtool -K wan gro off
-		ip netns exec "$n" sh -c 'echo 0 >/sys/class/net/wan/queues/rx-0/rps_cpus
-			echo 0 >/sys/class/net/lan/queues/rx-0/rps_cpus'
-	done
 	nothing_lost
-	before=$(($(rps_count) - before))
-	echo "# CPUs woken $before times by others"
-	[[ $before -gt 0 ]]
+	by_gro "$g1" 0x200 "$before1"
+	by_gro "$g2" 0x100 "$before2"
+	rps=$(($(rps_count) - rps))
+	echo "# CPUs woken $rps times by others"
+	[[ $rps -gt 0 ]]
+	replays_refused_by "$g1" wan "$g2" 0x100 -I 10.1.0.1 10.2.0.1
+	case $3 in
+	our-own) expect "by our own path" "$by_ours" 5 ;;
+	kernels) expect "by the kernel's path" "$by_kernels" 5 ;;
+	esac
+}
+
+# Where it is there, GRO asks esp4_offload, which looks the SA up itself and goes the kernel's
+# own way with it
+offload_gone() {
+	[[ $(modinfo -F filename esp4_offload) == *.ko* ]] || return 1
+	modprobe -rq esp4_offload esp6_offload || true
+	! grep -q '^esp[46]_offload' /proc/modules
 }
 
 # How often CPUs were woken for packets that others gave to them
@@ -327,6 +354,7 @@ for address in 10.2.0.2 fd02::2; do
 	wait_for 20 ip netns exec "$a" "$here/traffic.py" udp "$address" 7 1
 done
 
+declare -A by=([on]=our-own [off]=kernels)
 for path in on off; do
 	# Which path it is does not depend on how slow a kernel is
 	((factor > 1)) || run "which path it is, fastpath $path" takes $path
@@ -334,7 +362,13 @@ for path in on off; do
 	# The rest on our own path only
 	[[ $whole || $path == on ]] || continue
 	run "forwarded, outer IPv4, fastpath $path" forwarded 4 $path
-	run "GRO and other CPUs, fastpath $path" received 4 $path
+	links_receive on
+	# On kernels of ours it is built in
+	! offload_gone || run "GRO and other CPUs, fastpath $path" received 4 $path "${by[$path]}"
+	modprobe -a esp4_offload esp6_offload
+	run "GRO with esp4_offload and other CPUs, fastpath $path" received 4 $path either
+	offload_gone || true
+	links_receive off
 	run "of our own, fastpath $path" own 4 $path
 	run "cloned, fastpath $path" cloned 4 $path
 	run "9,000 octets, fastpath $path" jumbo 6 $path
