@@ -4,6 +4,13 @@
  *
  * Each holds the module: while one is pending, the SA it speaks of cannot come
  * to be with nobody there to claim it.
+ *
+ * It is used up by an SA that is in place, and not before: a state that claims it
+ * holds it, and if that state goes without ever having been ready, the next one
+ * finds it again. So whoever has asked for an extended SA, was refused and asks
+ * again, without the mark even, gets an extended SA or none. It goes to another
+ * state only when the one before has been made to fail for good: of all states
+ * that have held an announcement, no more than one ever uses a number.
  */
 #include <linux/jiffies.h>
 #include <linux/slab.h>
@@ -11,6 +18,7 @@
 #include "xfrm_ext.h"
 
 #define XE_ANNOUNCE_MAX		1024	/* pending, per namespace */
+#define XE_ANNOUNCE_BUSY	"an SA is being made of this announcement"
 
 /**
  * struct xe_announcement - one of xe_net::announced
@@ -18,12 +26,14 @@
  * @id: of the SA to come
  * @params: what it shall be
  * @expires: jiffies
+ * @x: the state that has claimed it last, alive; or NULL
  */
 struct xe_announcement {
 	struct list_head list;
 	struct xe_id id;
 	struct xe_params params;
 	unsigned long expires;
+	const struct xfrm_state *x;
 };
 
 static struct xe_announcement *xe_announce_find(struct xe_net *xn,
@@ -31,7 +41,7 @@ static struct xe_announcement *xe_announce_find(struct xe_net *xn,
 {
 	struct xe_announcement *a;
 
-	lockdep_assert_held(&xn->lock);
+	lockdep_assert_held(&xn->announce_lock);
 	list_for_each_entry(a, &xn->announced, list)
 		if (a->id.spi == id->spi && a->id.family == id->family &&
 		    a->id.mark.v == id->mark.v && a->id.mark.m == id->mark.m &&
@@ -40,9 +50,32 @@ static struct xe_announcement *xe_announce_find(struct xe_net *xn,
 	return NULL;
 }
 
+static struct xe_announcement *xe_announce_of(struct xe_net *xn,
+					      const struct xfrm_state *x)
+{
+	struct xe_announcement *a;
+
+	lockdep_assert_held(&xn->announce_lock);
+	list_for_each_entry(a, &xn->announced, list)
+		if (a->x == x)
+			return a;
+	return NULL;
+}
+
+/* Is an SA being made of it? Of one that is dead none will be. */
+static bool xe_announce_busy(const struct xe_announcement *a)
+{
+	const struct xe_sa *sa;
+
+	if (!a->x)
+		return false;
+	sa = xe_sa_of(a->x);
+	return !sa || xe_sa_pending(sa);
+}
+
 static void xe_announce_free(struct xe_net *xn, struct xe_announcement *a)
 {
-	lockdep_assert_held(&xn->lock);
+	lockdep_assert_held(&xn->announce_lock);
 	list_del(&a->list);
 	xn->n_announced--;
 	kfree(a);
@@ -54,12 +87,14 @@ static void xe_announce_schedule(struct xe_net *xn)
 	struct xe_announcement *a;
 	unsigned long now = jiffies;
 
-	a = list_first_entry_or_null(&xn->announced, struct xe_announcement,
-				     list);
-	if (a)
+	list_for_each_entry(a, &xn->announced, list) {
+		if (xe_announce_busy(a))
+			continue;
 		mod_delayed_work(system_wq, &xn->age,
 				 time_after(a->expires, now) ?
 				 a->expires - now : 0);
+		break;
+	}
 }
 
 static void xe_announce_age(struct work_struct *work)
@@ -68,14 +103,15 @@ static void xe_announce_age(struct work_struct *work)
 					 age);
 	struct xe_announcement *a, *next;
 
-	mutex_lock(&xn->lock);
+	spin_lock_bh(&xn->announce_lock);
 	list_for_each_entry_safe(a, next, &xn->announced, list) {
 		if (time_before(jiffies, a->expires))
 			break;
-		xe_announce_free(xn, a);
+		if (!xe_announce_busy(a))
+			xe_announce_free(xn, a);
 	}
 	xe_announce_schedule(xn);
-	mutex_unlock(&xn->lock);
+	spin_unlock_bh(&xn->announce_lock);
 }
 
 /**
@@ -87,8 +123,8 @@ static void xe_announce_age(struct work_struct *work)
  *
  * Replaces an earlier announcement for the same SA.
  *
- * Return: 0, -EBUSY (too many pending), -ENODEV (module or namespace going),
- *         -ENOMEM.
+ * Return: 0, -EBUSY (too many pending, or an SA is being made of the earlier
+ *         one), -ENODEV (module or namespace going), -ENOMEM.
  */
 int xe_announce(struct xe_net *xn, const struct xe_id *id,
 		const struct xe_params *params, struct netlink_ext_ack *extack)
@@ -102,10 +138,15 @@ int xe_announce(struct xe_net *xn, const struct xe_id *id,
 	a->id = *id;
 	a->params = *params;
 	a->expires = jiffies + XE_ANNOUNCE_TTL * HZ;
+	a->x = NULL;
 
-	mutex_lock(&xn->lock);
+	spin_lock_bh(&xn->announce_lock);
 	old = xe_announce_find(xn, id);
 	err = -EBUSY;
+	if (old && xe_announce_busy(old)) {
+		xe_extack(extack, XE_ANNOUNCE_BUSY);
+		goto err_unlock;
+	}
 	if (!old && xn->n_announced >= XE_ANNOUNCE_MAX) {
 		xe_extack(extack,
 			  "%u announcements pending; no more than %u, each ages out after %u s",
@@ -113,7 +154,7 @@ int xe_announce(struct xe_net *xn, const struct xe_id *id,
 		goto err_unlock;
 	}
 	err = -ENODEV;
-	if (xn->dead || !try_module_get(THIS_MODULE)) {
+	if (READ_ONCE(xn->dead) || !try_module_get(THIS_MODULE)) {
 		xe_extack(extack, "module or namespace is going away");
 		goto err_unlock;
 	}
@@ -122,39 +163,128 @@ int xe_announce(struct xe_net *xn, const struct xe_id *id,
 	list_add_tail(&a->list, &xn->announced);
 	xn->n_announced++;
 	xe_announce_schedule(xn);
-	mutex_unlock(&xn->lock);
+	spin_unlock_bh(&xn->announce_lock);
 	return 0;
 
 err_unlock:
-	mutex_unlock(&xn->lock);
+	spin_unlock_bh(&xn->announce_lock);
 	kfree(a);
 	return err;
 }
 
 /**
- * xe_announce_take - take an announcement, for use or to forget it
+ * xe_announce_claim - a state is what was announced
  * @xn: namespace
  * @id: which SA
- * @params: where to copy what it shall be, or NULL
+ * @x: state that is being created
+ * @params: where to copy what it shall be
+ * @extack: for the reason of a refusal
  *
- * Return: 0, or -ENOENT if there is none.
+ * The announcement stays, and is @x's until xe_announce_used() or
+ * xe_announce_release(); one of them is called before @x is freed.
+ *
+ * Return: 0, -ENOENT if there is none, or -EBUSY if another state has claimed it
+ *         and may yet come to be.
  */
-int xe_announce_take(struct xe_net *xn, const struct xe_id *id,
-		     struct xe_params *params)
+int xe_announce_claim(struct xe_net *xn, const struct xe_id *id,
+		      const struct xfrm_state *x, struct xe_params *params,
+		      struct netlink_ext_ack *extack)
 {
 	struct xe_announcement *a;
 	int err = -ENOENT;
 
-	mutex_lock(&xn->lock);
+	spin_lock_bh(&xn->announce_lock);
 	a = xe_announce_find(xn, id);
-	if (a && time_before(jiffies, a->expires)) {
-		if (params)
-			*params = a->params;
-		err = 0;
+	if (!a)
+		goto out;
+	if (xe_announce_busy(a)) {
+		xe_extack(extack, XE_ANNOUNCE_BUSY);
+		err = -EBUSY;
+		goto out;
 	}
+	/* The kernel frees a state that it has refused when it comes to it */
+	if ((a->x && !xe_sa_abandon(xe_sa_of(a->x))) ||
+	    time_after_eq(jiffies, a->expires)) {
+		xe_announce_free(xn, a);
+		goto out;
+	}
+	*params = a->params;
+	a->x = x;
+	err = 0;
+out:
+	spin_unlock_bh(&xn->announce_lock);
+	return err;
+}
+
+/**
+ * xe_announce_used - the SA that was announced is in place
+ * @xn: namespace's part
+ * @x: its state
+ *
+ * Context: any.
+ */
+void xe_announce_used(struct xe_net *xn, const struct xfrm_state *x)
+{
+	struct xe_announcement *a;
+
+	spin_lock_bh(&xn->announce_lock);
+	a = xe_announce_of(xn, x);
 	if (a)
 		xe_announce_free(xn, a);
-	mutex_unlock(&xn->lock);
+	spin_unlock_bh(&xn->announce_lock);
+}
+
+/**
+ * xe_announce_release - a state that has claimed an announcement goes
+ * @xn: namespace's part
+ * @x: state; if it is an SA of ours its last reference is gone
+ *
+ * If it never was ready, the announcement is there for the next one as long as it
+ * would have been anyway.
+ */
+void xe_announce_release(struct xe_net *xn, const struct xfrm_state *x)
+{
+	struct xe_announcement *a;
+
+	spin_lock_bh(&xn->announce_lock);
+	a = xe_announce_of(xn, x);
+	if (a) {
+		a->x = NULL;
+		/* It was left out while it was busy */
+		xe_announce_schedule(xn);
+	}
+	spin_unlock_bh(&xn->announce_lock);
+}
+
+/**
+ * xe_announce_withdraw - forget an announcement
+ * @xn: namespace
+ * @id: which SA
+ * @extack: for the reason of a refusal
+ *
+ * Return: 0, -ENOENT if there is none, or -EBUSY if an SA is being made of it.
+ */
+int xe_announce_withdraw(struct xe_net *xn, const struct xe_id *id,
+			 struct netlink_ext_ack *extack)
+{
+	struct xe_announcement *a;
+	int err = -ENOENT;
+
+	spin_lock_bh(&xn->announce_lock);
+	a = xe_announce_find(xn, id);
+	if (a && xe_announce_busy(a)) {
+		xe_extack(extack, XE_ANNOUNCE_BUSY);
+		err = -EBUSY;
+	} else {
+		if (a && time_before(jiffies, a->expires))
+			err = 0;
+		else
+			xe_extack(extack,
+				  "no announcement pending for this daddr, spi and mark");
+		if (a)
+			xe_announce_free(xn, a);
+	}
+	spin_unlock_bh(&xn->announce_lock);
 	return err;
 }
 
@@ -164,6 +294,7 @@ int xe_announce_take(struct xe_net *xn, const struct xe_id *id,
  */
 void xe_announce_init_net(struct xe_net *xn)
 {
+	spin_lock_init(&xn->announce_lock);
 	INIT_LIST_HEAD(&xn->announced);
 	INIT_DELAYED_WORK(&xn->age, xe_announce_age);
 }
@@ -176,9 +307,9 @@ void xe_announce_exit_net(struct xe_net *xn)
 {
 	struct xe_announcement *a, *next;
 
-	mutex_lock(&xn->lock);
+	spin_lock_bh(&xn->announce_lock);
 	list_for_each_entry_safe(a, next, &xn->announced, list)
 		xe_announce_free(xn, a);
-	mutex_unlock(&xn->lock);
+	spin_unlock_bh(&xn->announce_lock);
 	cancel_delayed_work_sync(&xn->age);
 }

@@ -8,9 +8,11 @@
  * gets the original type there and then, and costs nothing more from then on;
  * an announced one gets the type inside its struct xe_sa; a state that carries
  * the mark of an extended SA but no announcement - a clone that MIGRATE makes,
- * a late NEWSA - is refused. So there is no moment at which an extended SA is
- * a plain one, and none at which two states count from one counter's start
- * under one key.
+ * a late NEWSA - is refused. An announcement is not used up by a state that never
+ * comes to be in place: the next one of the kind, as a daemon sends that was
+ * refused and asks for less, is no plain one for it. So there is no moment at
+ * which an extended SA is a plain one, and none at which two states count from
+ * one counter's start under one key.
  */
 #include <net/xfrm.h>
 
@@ -76,7 +78,9 @@ static int xe_gate_init_state(struct xfrm_state *x,
 		return -EOPNOTSUPP;
 	}
 	if (!clone)
-		err = xe_announce_take(xn, &id, &params);
+		err = xe_announce_claim(xn, &id, x, &params, extack);
+	if (err == -EBUSY)
+		return err;
 	if (err) {
 		if (marked) {
 			xe_extack(extack,
@@ -99,9 +103,11 @@ static int xe_gate_init_state(struct xfrm_state *x,
 	}
 
 	err = gate->orig->init_state(x, extack);
+	if (!err)
+		err = xe_sa_claim(x, gate, xn, &params, extack);
 	if (err)
-		return err;
-	return xe_sa_claim(x, gate, xn, &params, extack);
+		xe_announce_release(xn, x);
+	return err;
 }
 
 /*

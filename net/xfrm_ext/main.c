@@ -84,7 +84,8 @@ static void __net_exit xe_net_exit(struct net *net)
 	struct xe_net *xn = xe_net(net);
 
 	mutex_lock(&xn->lock);
-	xn->dead = true;
+	/* Announcements look at it under another lock */
+	WRITE_ONCE(xn->dead, true);
 	if (xn->n_sas)
 		xe_hooks_unregister(net);
 	mutex_unlock(&xn->lock);

@@ -119,11 +119,8 @@ static int xe_nl_withdraw(struct sk_buff *skb, struct genl_info *info)
 	err = xe_parse_id(info, &id);
 	if (err)
 		return err;
-	err = xe_announce_take(xe_net(genl_info_net(info)), &id, NULL);
-	if (err)
-		xe_extack(info->extack,
-			  "no announcement pending for this daddr, spi and mark");
-	return err;
+	return xe_announce_withdraw(xe_net(genl_info_net(info)), &id,
+				    info->extack);
 }
 
 /**

@@ -238,10 +238,47 @@ static void xe_sa_stop_offload(struct xfrm_state *x)
 	spin_unlock_bh(&x->lock);
 }
 
+/**
+ * xe_sa_pending - may it yet come to be in place?
+ * @sa: SA
+ *
+ * Context: any, as long as the state is alive.
+ * Return: false if it is in place, has failed, or the kernel has refused its
+ *         state: xe_sa_abandon() tells which.
+ */
+bool xe_sa_pending(const struct xe_sa *sa)
+{
+	return READ_ONCE(sa->state) == XFRM_EXT_STATE_CLAIMED &&
+	       READ_ONCE(sa->x->km.state) != XFRM_STATE_DEAD;
+}
+
+/**
+ * xe_sa_abandon - see to it that an SA never is ready
+ * @sa: SA
+ *
+ * Context: any, as long as the state is alive.
+ * Return: false if it is, or was.
+ */
+bool xe_sa_abandon(struct xe_sa *sa)
+{
+	bool failed;
+
+	spin_lock_bh(&sa->lock);
+	if (sa->state == XFRM_EXT_STATE_CLAIMED) {
+		sa->reason = "its announcement went to another state";
+		/* Pairs with the acquires in xe_sa_set_up() and xe_put_state() */
+		smp_store_release(&sa->state, XFRM_EXT_STATE_FAILED);
+	}
+	failed = sa->state == XFRM_EXT_STATE_FAILED;
+	spin_unlock_bh(&sa->lock);
+	return failed;
+}
+
 /* The kernel has put the state into place; any context */
 static void xe_sa_publish(struct xe_sa *sa)
 {
 	const char *reason = xe_sa_contradiction(sa);
+	bool used = false;
 
 	xe_sa_stop_offload(sa->x);
 	spin_lock_bh(&sa->lock);
@@ -275,8 +312,11 @@ static void xe_sa_publish(struct xe_sa *sa)
 				  sa->params.flags & XFRM_EXT_SA_F_HOLD ?
 					   XFRM_EXT_STATE_HELD :
 					   XFRM_EXT_STATE_READY);
+		used = !reason;
 	}
 	spin_unlock_bh(&sa->lock);
+	if (used)
+		xe_announce_used(sa->xn, sa->x);
 }
 
 /**
@@ -587,7 +627,8 @@ int xe_sa_claim(struct xfrm_state *x, const struct xe_gate *gate,
 
 	xe_sa_unset_offload(x);
 	x->props.extra_flags |= XFRM_EXT_SA_XFLAG;
-	WRITE_ONCE(x->type, &sa->type);
+	/* Whoever asks for the same announcement meanwhile looks at the SA */
+	smp_store_release(&x->type, &sa->type);
 	return 0;
 
 err_list:
@@ -627,6 +668,7 @@ void xe_sa_destructor(struct xfrm_state *x)
 	unsigned long rcu;
 	bool hashed;
 
+	xe_announce_release(sa->xn, x);
 	/*
 	 * Receivers find us without a reference. If the kernel told us of the
 	 * deletion, their time was over long ago and this does not wait; of

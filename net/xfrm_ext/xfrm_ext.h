@@ -121,9 +121,10 @@ struct xe_params {
  * struct xe_net - a network namespace's part
  * @net: the namespace; not to be touched once @dead
  * @refs: the namespace and each SA hold one
- * @lock: protects everything below; taken in process context, under the
+ * @lock: protects everything below but announcements; taken in process context, under the
  *        configuration locks of xfrm, generic netlink and namespaces
- * @announced: announcements that no SA has claimed yet, oldest first
+ * @announce_lock: protects the next three; any context, inside @lock
+ * @announced: announcements of which no SA is in place yet, oldest first
  * @n_announced: how many
  * @age: drops announcements that are too old
  * @sas: extended SAs, in the order of xe_sa::serial
@@ -139,7 +140,8 @@ struct xe_params {
 struct xe_net {
 	struct net *net;
 	refcount_t refs;
-	struct mutex lock; /* protects everything below */
+	struct mutex lock; /* protects everything below but announcements */
+	spinlock_t announce_lock; /* protects the next three */
 	struct list_head announced;
 	unsigned int n_announced;
 	struct delayed_work age;
@@ -427,12 +429,17 @@ static inline struct xe_window *xe_window_get(struct xe_sa *sa, u32 subspace,
 	return likely(w) ? w : xe_window_make(sa, subspace, gfp, first);
 }
 
-/* announce.c APIs: process context, take xe_net::lock */
+/* announce.c APIs: process context, but for xe_announce_used() */
 #define XE_ANNOUNCE_TTL		30	/* seconds */
 int xe_announce(struct xe_net *xn, const struct xe_id *id,
 		const struct xe_params *params, struct netlink_ext_ack *extack);
-int xe_announce_take(struct xe_net *xn, const struct xe_id *id,
-		     struct xe_params *params);
+int xe_announce_claim(struct xe_net *xn, const struct xe_id *id,
+		      const struct xfrm_state *x, struct xe_params *params,
+		      struct netlink_ext_ack *extack);
+void xe_announce_used(struct xe_net *xn, const struct xfrm_state *x);
+void xe_announce_release(struct xe_net *xn, const struct xfrm_state *x);
+int xe_announce_withdraw(struct xe_net *xn, const struct xe_id *id,
+			 struct netlink_ext_ack *extack);
 void xe_announce_init_net(struct xe_net *xn);
 void xe_announce_exit_net(struct xe_net *xn);
 
@@ -454,6 +461,8 @@ struct xe_sa *xe_sa_lookup(struct net *net, u16 family, const void *daddr,
 			   __be32 spi, u32 mark);
 bool __cold xe_sa_in_place(struct xe_sa *sa);
 bool xe_sa_held(const struct xe_sa *sa);
+bool xe_sa_pending(const struct xe_sa *sa);
+bool xe_sa_abandon(struct xe_sa *sa);
 void xe_sa_release(struct xe_sa *sa, u64 gap);
 
 /**

@@ -174,6 +174,8 @@ extended_refused() { # text words... -- words...
 	answers ok announce "$id" "${announced[@]}"
 	refused "EINVAL xfrm_ext: $text" \
 		ip netns exec "$g1" "$here/xfrm.py" extended 10.0.0.1 10.0.0.2 0x300 "$@"
+	# Unlike ip, this takes nothing back
+	answers ok withdraw "$id"
 	nothing_left
 }
 

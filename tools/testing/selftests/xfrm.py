@@ -9,9 +9,11 @@
                         and of the tunnel SA that it uses
     xfrm.py pfkey SRC DST SPI REQID
                         a tunnel SA, AES-CBC with HMAC-SHA-256, by PF_KEY
-    xfrm.py extended SRC DST SPI [reqid=N] [dir=N] [keepalive=N] [cpu=N]
+    xfrm.py extended SRC DST SPI [reqid=N] [marked=0] [dir=N] [keepalive=N] [cpu=N]
+                     [offload=FLAGS] [window=N]
                         XFRM_MSG_NEWSA of an announced tunnel SA, with attributes that
-                        `ip` does not know yet
+                        `ip` does not know yet, or does not send so: an offload, and a
+                        window in a bitmap of 32 bits without ESN
 
 Prints what is wrong, and exit status 1, if the kernel refuses.
 """
@@ -27,6 +29,7 @@ from genl import NLM_F_DUMP, Netlink, Refused, attr, attrs
 NETLINK_XFRM, XFRM_MSG_NEWSA, XFRM_MSG_DELSA = 6, 0x10, 0x11
 XFRM_MSG_GETSA, XFRM_MSG_MIGRATE = 0x12, 0x21
 XFRMA_MIGRATE, XFRMA_ALG_AEAD, XFRMA_MARK, XFRMA_SA_EXTRA_FLAGS = 17, 18, 21, 24
+XFRMA_REPLAY_ESN_VAL, XFRMA_OFFLOAD_DEV = 23, 28
 XFRMA_SA_DIR, XFRMA_NAT_KEEPALIVE_INTERVAL, XFRMA_SA_PCPU = 33, 34, 35
 XFRM_EXT_SA_XFLAG = 0x80000000
 IPPROTO_ESP, MODE_TUNNEL, POLICY_OUT = 50, 1, 1
@@ -104,12 +107,15 @@ def extended(netlink, src, dst, spi, *rest):
     body += struct.pack("=IIHBBB7x", 0, reqid, family(dst), MODE_TUNNEL, 0, 0)
     body += attr(XFRMA_ALG_AEAD, b"rfc4106(gcm(aes))".ljust(64, b"\0")
                  + struct.pack("=II", 160, 128) + bytes(range(20)))
-    body += attr(XFRMA_SA_EXTRA_FLAGS, struct.pack("=I", XFRM_EXT_SA_XFLAG))
+    if int(rest.pop("marked", 1)):
+        body += attr(XFRMA_SA_EXTRA_FLAGS, struct.pack("=I", XFRM_EXT_SA_XFLAG))
     for name, value in rest.items():
         body += {
             "dir": lambda n: attr(XFRMA_SA_DIR, struct.pack("=B", n)),
             "keepalive": lambda n: attr(XFRMA_NAT_KEEPALIVE_INTERVAL, struct.pack("=I", n)),
             "cpu": lambda n: attr(XFRMA_SA_PCPU, struct.pack("=I", n)),
+            "offload": lambda n: attr(XFRMA_OFFLOAD_DEV, struct.pack("=iBxxx", 0, n)),
+            "window": lambda n: attr(XFRMA_REPLAY_ESN_VAL, struct.pack("=7I", 1, 0, 0, 0, 0, n, 0)),
         }[name](int(value))
     netlink.request(XFRM_MSG_NEWSA, body)
 
