@@ -367,8 +367,16 @@ static int xe_km_notify(struct xfrm_state *x, const struct km_event *c)
 	switch (c->event) {
 	case XFRM_MSG_NEWSA:
 	case XFRM_MSG_UPDSA:
-		if (x->km.state == XFRM_STATE_VALID)
-			xe_sa_publish(sa);
+		if (x->km.state != XFRM_STATE_VALID)
+			break;
+		xe_sa_publish(sa);
+		/*
+		 * The request has succeeded, and nobody is asked any more. It
+		 * stays where it is: deleted, it would leave its place to a
+		 * plain SA.
+		 */
+		if (smp_load_acquire(&sa->state) == XFRM_EXT_STATE_FAILED)
+			km_state_expired(x, 1, 0);
 		break;
 	case XFRM_MSG_DELSA:
 	case XFRM_MSG_EXPIRE:

@@ -88,12 +88,25 @@ existing() {
 	then_extended
 }
 
+listening() { # pid
+	ip netns exec "$g1" awk -v pid="$1" '
+		$3 == pid && $4 != "00000000" { found = 1 }
+		END { exit !found }' /proc/net/netlink
+}
+
 # What the kernel says no more about when it shows: the SA is there, dead and in the way of
-# any other, and deleted it is no way to a plain one
+# any other, key managers are told, and deleted it is no way to a plain one
 failed() { # command...
+	local pid
+
 	answers ok announce "$id" tx-subspaces=4
+	ip -n "$g1" xfrm monitor expire >"$tmp/expired" &
+	pid=$!
+	wait_for 10 listening "$pid"
 	"$@"
 	answers "ok *state=2*reason=*kernel's replay*" get "$id"
+	wait_for 10 grep -q 'hard 1' "$tmp/expired"
+	stop "$pid"
 	refused 'SA exists already' state add "${gcm[@]}"
 	ip -n "$g1" xfrm state flush
 	then_extended
@@ -172,7 +185,7 @@ run "refused before it is claimed, then extended" fresh before
 run "refused when it is claimed, then extended" fresh by_type
 run "refused when it has been claimed, then extended" fresh behind
 run "refused for one that is there, then extended" fresh existing
-run "failed in its place, then extended" fresh windowed
+run "failed in its place, told, then extended" fresh windowed
 run "refused for an allocated SPI, then extended" fresh larval
 run "refused, then withdrawn" fresh withdrawn
 run "refused, then announced anew" fresh replaced
