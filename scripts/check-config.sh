@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# check-config.sh KDIR: name what a kernel lacks that xfrm_ext needs.
+# check-config.sh KDIR: name what a kernel lacks that xfrm_ext needs, or has that it cannot
+# run with.
 set -euo pipefail
 
 kdir=${1-}
@@ -24,5 +25,9 @@ for symbol in 64BIT MODULES NET INET IPV6 NETFILTER XFRM XFRM_USER INET_ESP INET
 done
 if ((${#missing[@]})); then
 	echo "the kernel of $kdir lacks ${missing[*]}" >&2
+	exit 1
+fi
+if grep -q '^CONFIG_PREEMPT_RT=y$' "$config"; then
+	echo "the kernel of $kdir has CONFIG_PREEMPT_RT, with which xfrm_ext does not run" >&2
 	exit 1
 fi

@@ -173,6 +173,30 @@ check_layout() {
 	return "$bad"
 }
 
+# A kernel that will do, and two that will not, are told apart
+check_config() {
+	local dir
+
+	dir=$(mktemp -d) || return
+	mkdir -p "$dir/include/config"
+	printf 'CONFIG_%s=y\n' 64BIT MODULES NET INET IPV6 NETFILTER XFRM XFRM_USER INET_ESP \
+		INET6_ESP CRYPTO_AES CRYPTO_GCM >"$dir/include/config/auto.conf"
+	{
+		scripts/check-config.sh "$dir"
+		echo CONFIG_PREEMPT_RT=y >>"$dir/include/config/auto.conf"
+		scripts/check-config.sh "$dir" || echo "refused"
+		sed -i /NETFILTER/d "$dir/include/config/auto.conf"
+		scripts/check-config.sh "$dir" || echo "refused"
+	} >"$dir/said" 2>&1
+	diff - "$dir/said" <<-EOF || return
+		the kernel of $dir has CONFIG_PREEMPT_RT, with which xfrm_ext does not run
+		refused
+		the kernel of $dir lacks CONFIG_NETFILTER
+		refused
+	EOF
+	rm -r "$dir"
+}
+
 check_reference() {
 	cd tools/testing/reference || return
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m unittest discover -p 'test_*.py'
@@ -249,6 +273,7 @@ try static/layout check_layout
 try static/codespell check_codespell
 try static/checkpatch check_checkpatch
 try static/uapi scripts/check-uapi.py
+try static/config check_config
 try reference/unittest check_reference
 try build/iproute2 scripts/iproute2.sh
 try build/bench tools/testing/bench/run.sh build

@@ -99,28 +99,18 @@ static DEFINE_PER_CPU(struct xe_op *, xe_op_spare);
 #define XE_OP_SIZE	1024u
 #define XE_OP_SIZE_KEPT	4096u
 
-/*
- * With PREEMPT_RT one task can come in between where another has BH off: there it
- * is one step each
- */
 static struct xe_op *xe_op_take(void)
 {
-	struct xe_op *op;
+	struct xe_op *op = __this_cpu_read(xe_op_spare);
 
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		return this_cpu_xchg(xe_op_spare, NULL);
-	op = __this_cpu_read(xe_op_spare);
 	__this_cpu_write(xe_op_spare, NULL);
 	return op;
 }
 
 static struct xe_op *xe_op_keep(struct xe_op *op)
 {
-	struct xe_op *old;
+	struct xe_op *old = __this_cpu_read(xe_op_spare);
 
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		return this_cpu_xchg(xe_op_spare, op);
-	old = __this_cpu_read(xe_op_spare);
 	__this_cpu_write(xe_op_spare, op);
 	return old;
 }

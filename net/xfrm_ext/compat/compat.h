@@ -35,6 +35,14 @@
 #endif
 
 /*
+ * Where BH is off another task may come in between there, or the same one go on
+ * with another's half of a per-CPU figure: credits, counters, spare memory
+ */
+#ifdef CONFIG_PREEMPT_RT
+#error "xfrm_ext needs a kernel without PREEMPT_RT: BH off protects what is a CPU's own"
+#endif
+
+/*
  * 6.1 has extack texts, but no room in them for values; 6.2 and later have
  * room for 80 octets, which cuts ours. The texts that we format are kept in
  * extack.c.

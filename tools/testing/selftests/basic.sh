@@ -15,6 +15,24 @@ autoload() {
 	[[ -d /sys/module/xfrm_ext ]]
 }
 
+# By anybody, as README.md says, unless it is kept away
+kept_away() {
+	local conf=/etc/modprobe.d/xfrm_ext.conf
+	local nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups "$here/genl.py")
+
+	mkdir -p "${conf%/*}"
+	modprobe -r xfrm_ext
+	echo 'blacklist xfrm_ext' >"$conf"
+	refused ENOENT "${nobody[@]}" caps
+	refused ENOENT "$here/genl.py" caps
+	[[ ! -d /sys/module/xfrm_ext ]]
+	modprobe xfrm_ext
+	modprobe -r xfrm_ext
+	rm "$conf"
+	"${nobody[@]}" caps
+	[[ -d /sys/module/xfrm_ext ]]
+}
+
 # What one gateway says of its two SAs: sets sent, received and drops
 gateway() { # ns
 	ip -n "$1" -s xfrm state >"$tmp/state"
@@ -87,6 +105,7 @@ listing() {
 }
 
 run "asking for the family loads the module" autoload
+run "not where it is kept away" kept_away
 gateways
 ip netns exec "$b" "$here/traffic.py" serve 10.2.0.2 7 &
 ip netns exec "$b" "$here/traffic.py" serve fd02::2 7 &
