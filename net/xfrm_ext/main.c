@@ -153,6 +153,7 @@ module_exit(xe_exit);
 
 MODULE_DESCRIPTION("Extensions of IPsec SAs: anti-replay subspaces");
 MODULE_LICENSE("GPL");
+/* Whoever asks for the family loads it, anybody: README.md says how to forbid it */
 MODULE_ALIAS_GENL_FAMILY(XFRM_EXT_GENL_NAME);
 /* With extended SAs come ordinary ones: bring what speaks about them */
 MODULE_SOFTDEP("pre: xfrm_user");
