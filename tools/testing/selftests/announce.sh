@@ -89,6 +89,7 @@ existing() {
 }
 
 listening() { # pid
+	# shellcheck disable=SC2016 # awk's
 	ip netns exec "$g1" awk -v pid="$1" '
 		$3 == pid && $4 != "00000000" { found = 1 }
 		END { exit !found }' /proc/net/netlink
