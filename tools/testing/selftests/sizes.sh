@@ -51,8 +51,9 @@ datagram() { # mode inner outer fastpath
 			$((most - head)) $((most - head + 1)) 0 $((most - head - 1)))" \
 		'ok EMSGSIZE ok ok'
 	wait_for 20 lines "$tmp/served" 3
-	expect "received" "$(paste -sd, "$tmp/served")" \
-		"$((most - head)) good,0 good,$((most - head - 1)) good"
+	# In any order: a cipher may finish one later than the next
+	expect "received" "$(sort -n "$tmp/served" | paste -sd,)" \
+		"0 good,$((most - head - 1)) good,$((most - head)) good"
 	expect "drops" "$(drops "$g1" 0x100)" "tx-too-big 1"
 	expect "drops" "$(drops "$g2" 0x100)" none
 	expect "octets" "$(stat "$g1" 0x100 tx-bytes)" $((2 * most + head - 1))
@@ -71,8 +72,8 @@ shortest() { # mode inner outer fastpath
 	expect "sendto()" "$(ip netns exec "$g1" "$here/sizes.py" raw "$i2" 0 1 2 3 4)" 'ok ok ok ok ok'
 	wait_for 20 lines "$tmp/caught" 6
 	wait %1
-	expect "received" "$(paste -sd, "$tmp/caught")" \
-		'ready,0 good,1 good,2 good,3 good,4 good'
+	expect "received" "$(grep -v ready "$tmp/caught" | sort -n | paste -sd,)" \
+		'0 good,1 good,2 good,3 good,4 good'
 	expect "drops" "$(drops "$g1" 0x100)" none
 	expect "drops" "$(drops "$g2" 0x100)" none
 }
