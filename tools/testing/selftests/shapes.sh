@@ -148,7 +148,7 @@ jumbo() { # outer path
 links_receive() { # on|off
 	local n rps=0
 
-	[[ $1 == off ]] || rps=f
+	[[ $1 == off ]] || printf -v rps '%x' $(((1 << $(nproc)) - 1))
 	gro "$1" "$g1" wan "$g2" wan
 	gro "$1" "$g2" wan "$g1" wan
 	for n in "$g1" "$g2"; do
