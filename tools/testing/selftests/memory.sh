@@ -171,7 +171,7 @@ without_number() {
 	ip -n "$other" xfrm state add $(sa_words 0x100 16 1024)
 	sends "$other" 0 0 15
 	wait_for 10 received "$other" 0x100 16
-	expect "drops" "$(drops "$other" 0x100)" ''
+	expect "drops" "$(drops "$other" 0x100)" none
 	gone "$other"
 	# One goes, one comes
 	as_user ip xfrm state delete src 127.0.0.1 dst 127.0.0.2 proto esp spi 0x2
@@ -249,7 +249,7 @@ other_cpus() {
 	bound "$one"
 	sends "$user" 1 0 0
 	wait_for 10 received "$user" 0x100 2
-	expect "drops" "$(drops "$user" 0x100)" ''
+	expect "drops" "$(drops "$user" 0x100)" none
 	expect "account" "$(account "$user")" "$one"
 	gone "$user"
 }
