@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # check: 6.1-cloud 7.3-uml
 #
-# Packets that are lost behind the SA: transport mode, and a rule of the receiver's that
-# gives what comes out an address that there is no way to, 127.0.0.1 without
-# route_localnet. They are dropped and counted (rx-inner), whichever CPU receives them:
-# on all but the first, a packet carries a stand-in of the SA's state.
+# Packets that are lost behind the SA, in transport mode: a full queue (rx-nomem), and a
+# rule of the receiver's that gives what comes out an address that there is no way to,
+# 127.0.0.1 without route_localnet (rx-inner). They are dropped and counted, whichever CPU
+# receives them: on all but the first, a packet carries a stand-in of the SA's state.
 . "$(dirname "$0")/lib.sh"
 
 dropped_are() { # more than before
@@ -27,6 +27,62 @@ dropped() { # cpu: of ten datagrams that this CPU sends, and so receives
 	expect "the kernel's counter" "$(($(mib "$g2" XfrmInStateModeError) - mib))" 10
 }
 
+# One SA in transport mode in another in tunnel mode, one way. What comes out of two SAs waits
+# in a queue of the kernel's, which is as long as a device's; shortened to nothing it is full.
+nested() { # 4|6
+	local o1 o2 inner outer_sa
+
+	outer "$1"
+	flush
+	inner="src $o1 dst $o2 proto esp spi 0x100 reqid 1 mode transport aead $aead $key1 128"
+	outer_sa="src $o1 dst $o2 proto esp spi 0x101 reqid 2 mode tunnel aead $aead $key2 128"
+	ip -n "$g1" -batch - <<-END
+		xfrm state add $inner ext tx-subspaces 4
+		xfrm state add $outer_sa ext tx-subspaces 4
+		xfrm policy add src $o1 dst $o2 dir out tmpl proto esp reqid 1 mode transport tmpl src $o1 dst $o2 proto esp reqid 2 mode tunnel
+	END
+	ip -n "$g2" -batch - <<-END
+		xfrm state add $inner ext rx-subspaces 4
+		xfrm state add $outer_sa ext rx-subspaces 4
+	END
+}
+
+datagrams_from() { # cpu address number
+	ip netns exec "$g1" taskset -c "$1" python3.11 - "$2" "$3" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+		for i in range(int(sys.argv[2])):
+		    s.sendto(b"x", (sys.argv[1], 9))
+	END
+}
+
+queue_full() { # 4|6 cpu
+	local backlog o1 o2 mib
+
+	outer "$1"
+	nested "$1"
+	# Not a drop while there is room; and CPU 0 is the first
+	datagrams_from 0 "$o2" 1
+	accepts "$g2" 0x100 1
+	expect "drops" "$(drops "$g2" 0x100)" none
+	mib=$(mib "$g2" XfrmInError)
+	backlog=$(sysctl -n net.core.netdev_max_backlog)
+	sysctl -qw net.core.netdev_max_backlog=0
+	datagrams_from "$2" "$o2" 10
+	wait_for 10 queue_dropped 10 || true
+	sysctl -qw "net.core.netdev_max_backlog=$backlog"
+	expect "drops" "$(drops "$g2" 0x100)" "rx-nomem 10"
+	expect "the kernel's counter" "$(($(mib "$g2" XfrmInError) - mib))" 10
+	# And it goes on
+	datagrams_from "$2" "$o2" 1
+	accepts "$g2" 0x100 12
+	expect "drops" "$(drops "$g2" 0x100)" "rx-nomem 10"
+}
+
+queue_dropped() { # number
+	[[ $(drops "$g2" 0x100) == "rx-nomem $1" ]]
+}
+
 needs_cpus 2
 pair_acquainted
 mode_sas transport 10.0.0.1 10.0.0.2 10.0.0.1 10.0.0.2 "ext tx-subspaces 4" "ext rx-subspaces 4 window 1024"
@@ -40,4 +96,8 @@ table ip t {
 END
 run "dropped on the CPU that the SA first received on" dropped 0
 run "dropped on another CPU" dropped 1
+for family in 4 6; do
+	run "a full queue, IPv$family, on the first CPU" queue_full "$family" 0
+	run "a full queue, IPv$family, on another CPU" queue_full "$family" 1
+done
 finish
