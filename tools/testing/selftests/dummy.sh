@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-uml
-# check: 7.3-uml
 #
 # Dummy packets: sent in every mode, with each format and trailer that has them, in UDP, up
 # to the longest that fits; each is on the link what the reference takes for one, the peer

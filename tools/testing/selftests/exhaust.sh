@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-uml
-# check: 6.1-cloud 7.3-uml
+# check: 7.3-uml
 #
 # A subspace that has sent 2^48 - 1 stops, for good: counted, told once, and nothing
 # takes the place of what it does not send. That its end is near has been told before,

@@ -109,6 +109,12 @@ counted() { # packets
 	(($(stat "$g2" 0x100 rx-packets) + $(stat "$g2" 0x100 rx-nomem-window) == $1))
 }
 
+# An allocation that failed has no part in a namespace's account either
+given_back() {
+	wait_for 10 netns_empty "$g1" || expect "account" "$(netns_memory "$g1")" 0
+	wait_for 10 netns_empty "$g2" || expect "account" "$(netns_memory "$g2")" 0
+}
+
 modprobe xfrm_ext
 pair
 marked_open "$g1"
@@ -124,4 +130,5 @@ run "no memory for windows" windowless on
 fails ignore-gfp-wait Y
 fastpath on
 flush
+run "all that was taken has been given back" given_back
 finish

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-uml
-# check: 7.3-uml
 #
 # An SA that goes on where another one was, on another machine or after a restart:
 # no number is sent twice and no packet accepted twice, whatever was not saved.

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 7.3-kcsan 7.3-uml
-# check: 7.3-uml
 #
 # An SA is made in two steps. Whatever dies between them, or comes in another order,
 # leaves nothing that sends plain ESP or plaintext.

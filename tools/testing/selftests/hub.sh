@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# check: 6.1-cloud 7.3-uml
+# check: 7.3-uml
 #
 # A hub: what comes out of one SA goes into another, whose subspaces are chosen by flow. A
 # packet's hash must be that of the flow inside, not of the ESP packet that it came in,

@@ -235,7 +235,7 @@ for path in on off; do
 	done
 done
 verdicts_close
-((factor > 1)) || run "replay protection off, outer IPv4, fastpath on" unprotected 4 on
+((factor > 1)) || run_full "replay protection off, outer IPv4, fastpath on" unprotected 4 on
 run "replay protection off, outer IPv6, fastpath off" unprotected 6 off
 fastpath on
 flush

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# check: 6.1-cloud 7.3-uml
+# check: 7.3-uml
 #
 # What decides which SA and which policy a packet gets, and whether it may pass: xfrm
 # interfaces, VTI, marks, selectors of SAs, policies and those of sockets. (paths.sh and

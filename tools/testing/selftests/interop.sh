@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# check: 6.1-cloud 7.3-uml
+# check: 6.1-cloud
 # timeout: 1800
 #
 # Format esp with the kernel's own ESP as peer, both ways: every algorithm, mode and

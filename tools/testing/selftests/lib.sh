@@ -25,9 +25,10 @@ failed=0
 factor=${TIME_FACTOR:-1}
 
 # One kernel does all of everything, the one that runs on this machine's own CPUs. The others
-# do some of each kind, for what differs between kernels. So does "make check" (QUICK)
+# do some of each kind, for what differs between kernels. So does "make check"
+quick=${QUICK-}
 # shellcheck disable=SC2034 # for the scripts that read this
-if [[ ${KERNEL_NAME-} == *-uml && ! ${QUICK-} ]]; then whole=1; else whole=; fi
+if [[ ${KERNEL_NAME-} == *-uml && ! $quick ]]; then whole=1; else whole=; fi
 
 key1=0x000102030405060708090a0b0c0d0e0fcafebabe
 key2=0x101112131415161718191a1b1c1d1e1fdeadbeef
@@ -73,6 +74,11 @@ run() { # description function argument...
 		grep '^# ' "$tmp/log"
 		echo "ok $count $what"
 	fi
+}
+
+# Not in "make check", which has no time for it
+run_full() { # as run
+	[[ $quick ]] || run "$@"
 }
 
 finish() {
@@ -400,6 +406,18 @@ stat() { # ns spi name
 subspace() { # ns spi tx|rx id highest|packets|replays|too-old|backtrack
 	block "$1" "$2" -s | awk -v word="$3-subspace" -v id="$4" -v name="$5" '
 		$1 == word && $2 == id { for (i = 3; i < NF; i += 2) if ($i == name) print $(i + 1) }'
+}
+
+# What all extended SAs of a namespace take, and may
+netns_memory() { # ns [-max]
+	ip netns exec "$1" ip xfrm ext capabilities |
+		awk -v name="netns-memory${2-}" '$1 == name { print $2 }'
+}
+
+# For wait_for: they are gone, and have given all back
+netns_empty() { # ns
+	nudge_cpus
+	[[ $(netns_memory "$1") == 0 ]]
 }
 
 # What an SA must have received in the end, and no more

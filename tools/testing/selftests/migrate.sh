@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-uml
-# check: 7.3-uml
 #
 # MIGRATE clones a state, key and all. A clone of an extended SA would count from the
 # start again, or run plain ESP under its key: it is refused, whatever is announced,

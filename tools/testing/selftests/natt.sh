@@ -564,7 +564,7 @@ for path in on off; do
 	for mode in tunnel transport beet; do
 		for outer in 4 6; do
 			case $path-$mode-$outer in
-			on-beet-6) ;;
+			on-beet-6) [[ ! $quick ]] || continue ;;
 			off-tunnel-6 | off-transport-4 | off-beet-6) continue ;;
 			off-transport-6) [[ $factor == 1 ]] || continue ;;
 			*) [[ $whole ]] || continue ;;
@@ -575,7 +575,7 @@ for path in on off; do
 done
 for way in on-4-transport on-6-tunnel off-6-transport on-6-transport on-4-beet; do
 	IFS=- read -r path outer mode <<<"$way"
-	[[ $whole || $way == off-* || ($factor == 1 && $way == on-6-tunnel) ]] || continue
+	[[ $whole || $way == off-* || ($factor == 1 && ! $quick && $way == on-6-tunnel) ]] || continue
 	run "$mode over IPv$outer through NAT, fastpath $path" carries "$mode" "$outer" nat "$path"
 done
 for way in on-4-tunnel off-6-transport on-6-transport; do
@@ -593,8 +593,8 @@ for way in on-4-tunnel off-6-transport on-6-transport; do
 	run "IKE and keepalives beside $mode over IPv$outer, fastpath $path" \
 		ike "$mode" "$outer" nat "$path"
 	older_than 6.11 ||
-		run "NAT keepalives by the kernel, IPv$outer, fastpath $path" keepalives "$outer" "$path"
-	run "NAT gets another address, IPv$outer, fastpath $path" new_address "$outer" "$path"
+		run_full "NAT keepalives by the kernel, IPv$outer, fastpath $path" keepalives "$outer" "$path"
+	run_full "NAT gets another address, IPv$outer, fastpath $path" new_address "$outer" "$path"
 done
 links_gro
 run "GRO, transport over IPv4" by_gro transport 4

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-uml
-# check: 7.3-uml
 #
 # SAs in SAs, extended ones and plain ones in any order. And what transport mode meets
 # that tunnels do not, or otherwise: link-local and multicast addresses, ESP in

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 6.1-debug 6.12-cloud 7.3-uml
-# check: 6.1-cloud 7.3-uml
+# check: 7.3-uml
 #
 # Packets that no application makes, in the modes that look into their headers: IPv4
 # headers of impossible lengths, and total lengths that are not the packet's where trailer
@@ -105,6 +105,7 @@ modprobe xfrm_ext
 modprobe tun || true
 pair
 for path in on off; do
+	[[ ! $quick || $path == on ]] || continue
 	for mode in transport beet; do
 		# A slow kernel does what looks for bugs in memory once
 		((factor == 1)) || [[ $path == on ]] || continue

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-uml
-# check: 6.1-cloud 7.3-uml
+# check: 6.1-cloud
 #
 # Plain SAs and cleartext are the kernel's as ever: before the module comes, while it
 # is there with extended SAs beside them, and after it has gone.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 6.1-debug 6.12-cloud 7.3-uml
-# check: 6.1-cloud 7.3-uml
+# check: 6.1-cloud
 #
 # What cannot be is refused, with a text that says why, and leaves nothing behind.
 . "$(dirname "$0")/lib.sh"

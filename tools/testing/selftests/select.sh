@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-uml
-# check: 6.1-cloud 7.3-uml
+# check: 6.1-cloud
 #
 # Every packet takes the subspace that the documentation gives it: by CPU, DSCP, mark
 # and flow, and by a class and the CPU; machines that share an SA stay in their ranges.

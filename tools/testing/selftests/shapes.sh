@@ -369,10 +369,10 @@ for path in on off; do
 	run "GRO with esp4_offload and other CPUs, fastpath $path" received 4 $path either
 	offload_gone || true
 	links_receive off
-	run "of our own, fastpath $path" own 4 $path
-	run "cloned, fastpath $path" cloned 4 $path
-	run "9,000 octets, fastpath $path" jumbo 6 $path
-	((factor > 1)) || run "masquerading, fastpath $path" masqueraded 4 $path
+	run_full "of our own, fastpath $path" own 4 $path
+	run_full "cloned, fastpath $path" cloned 4 $path
+	run_full "9,000 octets, fastpath $path" jumbo 6 $path
+	((factor > 1)) || run_full "masquerading, fastpath $path" masqueraded 4 $path
 done
 run "the hooks see the same on both paths" same_hooks
 run "no SA stays behind" fresh 4 on

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kernels: 6.1-cloud 7.3-kcsan 7.3-uml
-# check: 7.3-uml
 #
 # A cipher that finishes every packet later, and on its own time: cryptd around the one
 # that is used otherwise or, where that says itself that it may finish later, which cryptd
