@@ -70,6 +70,7 @@ static int xe_gate_init_state(struct xfrm_state *x,
 	struct xe_params params;
 	int err = -ENOENT;
 
+	might_sleep();
 	if (clone && marked) {
 		/* It has the key, but could not know which numbers were used */
 		xe_extack(extack, "an extended SA cannot be migrated");

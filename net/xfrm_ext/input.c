@@ -247,6 +247,7 @@ static int xe_accept(struct xe_sa *sa, struct sk_buff *skb,
 static void xe_deliver(struct xe_sa *sa, struct sk_buff *skb, int next_header,
 		       bool fast)
 {
+	xe_assert_bh_off();
 	skb->mark = xfrm_smark_get(skb->mark, sa->x);
 	if (sa->mode->decap(sa, skb, next_header)) {
 		xe_drop(sa, XFRM_EXT_STAT_RX_NOMEM, xe_seq_none, fast);
@@ -330,6 +331,7 @@ int xe_input(struct xfrm_state *x, struct sk_buff *skb)
 {
 	struct xe_sa *sa = xe_sa_of(x);
 
+	xe_assert_bh_off();
 	return xe_input_own(sa, skb,
 			    xe_accept(sa, skb, xe_input_done, false));
 }
@@ -458,6 +460,8 @@ static int xe_rcv(struct sk_buff *skb, u16 family, const void *daddr,
 	__be32 spi;
 	int err;
 
+	xe_assert_bh_off();
+	xe_assert_rcu();
 	if (!READ_ONCE(xe_fastpath) || !pskb_may_pull(skb, sizeof(spi)))
 		return -EINVAL;
 	spi = *(__be32 *)skb->data;

@@ -113,6 +113,7 @@ bool xe_lifetime_use_slow(struct xe_sa *sa, struct xe_cpu *c, unsigned int len)
 	struct xfrm_state *x = sa->x;
 	bool ok, exact;
 
+	xe_assert_bh_off();
 	c->credit_packets = 0;
 	c->credit_bytes = 0;
 

@@ -212,6 +212,7 @@ static int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	u8 *front, *behind;
 	struct xe_op *op;
 
+	xe_assert_bh_off();
 	/*
 	 * That the state is valid has been asked before its lifetime was used;
 	 * a packet that was still within the limits goes out.
@@ -579,6 +580,8 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	struct xe_sa *sa;
 	int err;
 
+	/* BH is on or off: another hook may have had the packet in a queue */
+	xe_assert_rcu();
 	if (!x)
 		return NF_ACCEPT;
 	sa = xe_sa_of(x);

@@ -676,6 +676,7 @@ void xe_sa_destructor(struct xfrm_state *x)
 	unsigned long rcu;
 	bool hashed;
 
+	might_sleep();
 	xe_announce_release(sa->xn, x);
 	/*
 	 * Receivers find us without a reference. If the kernel told us of the

@@ -102,6 +102,8 @@ struct xfrm_state *xe_standin_get(struct xe_sa *sa, const struct sk_buff *skb,
 	int home, cpu = smp_processor_id();
 	struct xfrm_state *x = sa->x;
 
+	xe_assert_bh_off();
+	xe_assert_rcu();
 	home = READ_ONCE(sa->home);
 	if (unlikely(home < 0)) {
 		home = cmpxchg(&sa->home, -1, cpu);

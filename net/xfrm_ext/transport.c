@@ -103,13 +103,14 @@ const struct xe_mode xe_mode_transport = {
 	.decap	= transport_decap,
 };
 
-/* Out of the kernel's queue, BH off; not all kernels have been there under RCU */
+/* Out of the kernel's queue; not all kernels have been there under RCU */
 static int transport_input(struct net *net, struct sock *sk,
 			   struct sk_buff *skb)
 {
 	struct net_device *dev = skb->dev;
 	int err;
 
+	xe_assert_bh_off();
 	rcu_read_lock();
 	err = dst_input(skb);
 	dev_put(dev);
@@ -167,7 +168,10 @@ static void transport_drop(struct net *net, const struct sk_buff *skb,
 	rcu_read_unlock();
 }
 
-/* BH off: from softirq, or from netfilter's queue, which sees to that itself */
+/*
+ * From softirq, or, behind netfilter's queue, from whoever gave the verdict:
+ * nf_reinject() turns BH off for us, and is under RCU
+ */
 static int transport_finish(struct net *net, struct sock *sk,
 			    struct sk_buff *skb)
 {
@@ -175,6 +179,8 @@ static int transport_finish(struct net *net, struct sock *sk,
 	struct net_device *dev = skb->dev;
 	enum xfrm_ext_stat stat;
 
+	xe_assert_bh_off();
+	xe_assert_rcu();
 	stat = XFRM_EXT_STAT_RX_INNER;
 	if (!transport_route(net, skb))
 		goto drop;

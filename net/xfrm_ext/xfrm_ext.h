@@ -13,6 +13,7 @@
 #include <linux/rhashtable-types.h>
 #include <linux/skbuff.h>
 #include <linux/workqueue.h>
+#include <net/net_debug.h>
 #include <net/netns/generic.h>
 #include <net/xfrm.h>
 
@@ -325,6 +326,14 @@ struct xe_gate {
 	const struct xfrm_type *orig;
 	bool open;
 };
+
+/*
+ * What a hook or a callback relies on, said where it begins. Kernels that look
+ * for bugs check it: CONFIG_DEBUG_NET, CONFIG_PROVE_RCU.
+ */
+#define xe_assert_bh_off()	DEBUG_NET_WARN_ON_ONCE(!in_softirq())
+#define xe_assert_rcu()							\
+	RCU_LOCKDEP_WARN(!rcu_read_lock_any_held(), "xfrm_ext: no RCU")
 
 /* main.c APIs: */
 extern bool xe_fastpath;
