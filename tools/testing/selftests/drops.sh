@@ -57,7 +57,7 @@ datagrams_from() { # cpu address number
 }
 
 queue_full() { # 4|6 cpu
-	local backlog o1 o2 mib
+	local backlog o1 o2 mib n
 
 	outer "$1"
 	nested "$1"
@@ -68,15 +68,18 @@ queue_full() { # 4|6 cpu
 	mib=$(mib "$g2" XfrmInError)
 	backlog=$(sysctl -n net.core.netdev_max_backlog)
 	sysctl -qw net.core.netdev_max_backlog=0
-	datagrams_from "$2" "$o2" 10
-	wait_for 10 queue_dropped 10 || true
+	# One at a time: a second could find the device's own queue full
+	for n in 1 2 3; do
+		datagrams_from "$2" "$o2" 1
+		wait_for 10 queue_dropped $n || true
+	done
 	sysctl -qw "net.core.netdev_max_backlog=$backlog"
-	expect "drops" "$(drops "$g2" 0x100)" "rx-nomem 10"
-	expect "the kernel's counter" "$(($(mib "$g2" XfrmInError) - mib))" 10
+	expect "drops" "$(drops "$g2" 0x100)" "rx-nomem 3"
+	expect "the kernel's counter" "$(($(mib "$g2" XfrmInError) - mib))" 3
 	# And it goes on
 	datagrams_from "$2" "$o2" 1
-	accepts "$g2" 0x100 12
-	expect "drops" "$(drops "$g2" 0x100)" "rx-nomem 10"
+	accepts "$g2" 0x100 5
+	expect "drops" "$(drops "$g2" 0x100)" "rx-nomem 3"
 }
 
 queue_dropped() { # number
