@@ -103,16 +103,12 @@ static struct sk_buff *xe_dummy_make(const struct xe_sa *sa,
 	return skb;
 }
 
-/**
- * xe_dummy_sent - a dummy packet is encrypted, or will never be
- * @sa: SA; references to its state and namespace are given up
- * @skb: packet, data at the outer header; consumed
- * @err: 0 or why not
- *
- * Context: BH off.
- * Return: 0 or a negative errno.
+/*
+ * A dummy packet is encrypted, data at the outer header, or, if @err, will never
+ * be; consumed. References to the SA's state and namespace are given up. BH off.
+ * Returns 0 or a negative errno.
  */
-int xe_dummy_sent(struct xe_sa *sa, struct sk_buff *skb, int err)
+static int xe_dummy_sent(struct xe_sa *sa, struct sk_buff *skb, int err)
 {
 	struct xfrm_state *x = sa->x;
 	struct net *net = xs_net(x);
@@ -187,7 +183,7 @@ int xe_dummy_send(struct xe_sa *sa, u32 place, unsigned int len,
 	get_net(xs_net(sa->x));
 
 	local_bh_disable();
-	err = xe_output_dummy(sa, skb, place);
+	err = xe_output_dummy(sa, skb, place, xe_dummy_sent);
 	/* Else the cipher's completion goes on */
 	if (err != -EINPROGRESS)
 		err = xe_dummy_sent(sa, skb, err);

@@ -25,15 +25,15 @@ static void xe_event(const struct xe_sa *sa, enum xfrm_ext_cmd cmd,
 	struct sk_buff *msg;
 	void *hdr;
 
-	msg = xe_netlink_event(cmd, &hdr);
+	msg = xe_message_event(cmd, &hdr);
 	if (!msg)
 		return;
-	if (xe_netlink_put_id(msg, &sa->id) || put(msg, sa, place)) {
+	if (xe_message_put_id(msg, &sa->id) || put(msg, sa, place)) {
 		nlmsg_free(msg);
 		return;
 	}
 	genlmsg_end(msg, hdr);
-	xe_netlink_multicast(msg, xs_net(sa->x));
+	xe_message_multicast(msg, xs_net(sa->x));
 }
 
 static int xe_put_out_of_range(struct sk_buff *skb, const struct xe_sa *sa,
@@ -62,7 +62,7 @@ static bool xe_event_due(unsigned long *next)
  */
 void xe_event_tx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 place)
 {
-	xe_event(sa, cmd, xe_netlink_put_tx, place);
+	xe_event(sa, cmd, xe_message_put_tx, place);
 }
 
 /**
@@ -75,7 +75,7 @@ void xe_event_tx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 place)
  */
 void xe_event_rx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 subspace)
 {
-	xe_event(sa, cmd, xe_netlink_put_rx, subspace);
+	xe_event(sa, cmd, xe_message_put_rx, subspace);
 }
 
 /**

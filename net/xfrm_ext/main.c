@@ -2,6 +2,7 @@
 /*
  * xfrm_ext: extensions of ordinary xfrm SAs. Table of contents:
  *
+ *	net.c		what there is of a namespace
  *	netlink.c	requests: announce, withdraw, get, set, capabilities
  *	params.c	what an announcement says
  *	events.c	what is told without being asked
@@ -28,53 +29,19 @@
  *	compat/		what differs between kernels
  */
 #include <linux/module.h>
-#include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
 
 #include "xfrm_ext.h"
 
-bool xe_fastpath = true;
-module_param_named(fastpath, xe_fastpath, bool, 0644);
-MODULE_PARM_DESC(fastpath, "Take packets before the kernel's own path does (default on; off for tests)");
-
-unsigned int xe_net_id;
-
-/**
- * xe_net_get - hold a namespace's part
- * @xn: namespace's part
- *
- * Return: @xn.
- */
-struct xe_net *xe_net_get(struct xe_net *xn)
-{
-	refcount_inc(&xn->refs);
-	return xn;
-}
-
-/**
- * xe_net_put - let go of it
- * @xn: namespace's part
- */
-void xe_net_put(struct xe_net *xn)
-{
-	if (refcount_dec_and_test(&xn->refs))
-		kfree_rcu(xn, rcu);
-}
-
 static int __net_init xe_net_init(struct net *net)
 {
-	struct xe_net *xn = kzalloc(sizeof(*xn), GFP_KERNEL_ACCOUNT);
+	struct xe_net *xn = xe_net_alloc(net);
 
 	if (!xn)
 		return -ENOMEM;
-	xn->net = net;
-	refcount_set(&xn->refs, 1);
-	mutex_init(&xn->lock);
-	INIT_LIST_HEAD(&xn->sas);
-	xe_memory_init_net(xn);
 	xe_announce_init_net(xn);
-	*(struct xe_net **)net_generic(net, xe_net_id) = xn;
+	xe_net_set(net, xn);
 	return 0;
 }
 
@@ -91,7 +58,7 @@ static void __net_exit xe_net_exit(struct net *net)
 	mutex_unlock(&xn->lock);
 	xe_announce_exit_net(xn);
 	/* xfrm ends after us and may have something to tell until then */
-	WRITE_ONCE(*(struct xe_net **)net_generic(net, xe_net_id), NULL);
+	xe_net_set(net, NULL);
 	xe_net_put(xn);
 }
 

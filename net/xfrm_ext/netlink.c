@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The generic netlink family. What each command and attribute means:
+ * Requests of the generic netlink family. What each command and attribute means:
  * Documentation/netlink/specs/xfrm_ext.yaml and the uapi header.
  */
 #include <net/genetlink.h>
 
 #include "xfrm_ext.h"
-
-static struct genl_family xe_family;
-
-enum xe_mcgrp {
-	XE_MCGRP_EVENTS,
-};
 
 /* For requests that take none: strict validation then refuses any */
 static const struct nla_policy xe_policy_none[] = {
@@ -123,26 +117,6 @@ static int xe_nl_withdraw(struct sk_buff *skb, struct genl_info *info)
 				    info->extack);
 }
 
-/**
- * xe_netlink_put_id - say which SA
- * @skb: message
- * @id: which
- *
- * Context: any.
- * Return: 0 or -EMSGSIZE.
- */
-int xe_netlink_put_id(struct sk_buff *skb, const struct xe_id *id)
-{
-	if (nla_put_u16(skb, XFRM_EXT_A_FAMILY, id->family) ||
-	    nla_put(skb, XFRM_EXT_A_DADDR, id->family == AF_INET ? 4 : 16,
-		    &id->daddr) ||
-	    nla_put_be32(skb, XFRM_EXT_A_SPI, id->spi) ||
-	    nla_put_u32(skb, XFRM_EXT_A_MARK, id->mark.v) ||
-	    nla_put_u32(skb, XFRM_EXT_A_MARK_MASK, id->mark.m))
-		return -EMSGSIZE;
-	return 0;
-}
-
 static int xe_put_state(struct sk_buff *skb, const struct xe_sa *sa)
 {
 	/* Pairs with the release in xe_sa_publish(): the reason is set */
@@ -170,69 +144,6 @@ static int xe_put_state(struct sk_buff *skb, const struct xe_sa *sa)
 	return 0;
 }
 
-/**
- * xe_netlink_put_tx - say how a transmit subspace fares, if it has been used
- * @skb: message
- * @sa: SA
- * @place: in the SA's range
- *
- * Context: any.
- * Return: 0 or -EMSGSIZE.
- */
-int xe_netlink_put_tx(struct sk_buff *skb, const struct xe_sa *sa, u32 place)
-{
-	const struct xe_counter *c = xe_counter_seen(sa, place);
-	u32 id = sa->params.tx_base + place;
-	struct nlattr *nest;
-
-	if (!c)
-		return 0;
-	nest = nla_nest_start(skb, XFRM_EXT_A_TX_SUBSPACE);
-	if (!nest || nla_put_u32(skb, XFRM_EXT_SUBSPACE_ID, id) ||
-	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_HIGHEST,
-			      xe_counter_last(c), XFRM_EXT_SUBSPACE_PAD)) {
-		nla_nest_cancel(skb, nest);
-		return -EMSGSIZE;
-	}
-	nla_nest_end(skb, nest);
-	return 0;
-}
-
-/**
- * xe_netlink_put_rx - say how a receive subspace fares, if it has been used
- * @skb: message
- * @sa: SA
- * @id: its Subspace ID
- *
- * Context: any.
- * Return: 0 or -EMSGSIZE.
- */
-int xe_netlink_put_rx(struct sk_buff *skb, const struct xe_sa *sa, u32 id)
-{
-	const struct xe_window *w = xe_window_seen(sa, id);
-	struct nlattr *nest;
-
-	if (!w)
-		return 0;
-	nest = nla_nest_start(skb, XFRM_EXT_A_RX_SUBSPACE);
-	if (!nest || nla_put_u32(skb, XFRM_EXT_SUBSPACE_ID, id) ||
-	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_HIGHEST,
-			      xe_window_top(w), XFRM_EXT_SUBSPACE_PAD) ||
-	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_PACKETS,
-			      xe_window_packets(w), XFRM_EXT_SUBSPACE_PAD) ||
-	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_REPLAYS,
-			      atomic64_read(&w->replays), XFRM_EXT_SUBSPACE_PAD) ||
-	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_TOO_OLD,
-			      atomic64_read(&w->too_old), XFRM_EXT_SUBSPACE_PAD) ||
-	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_BACKTRACK,
-			      atomic64_read(&w->backtrack), XFRM_EXT_SUBSPACE_PAD)) {
-		nla_nest_cancel(skb, nest);
-		return -EMSGSIZE;
-	}
-	nla_nest_end(skb, nest);
-	return 0;
-}
-
 /*
  * As many subspaces as fit, from *next on (transmit first). Return 0 when all
  * are out.
@@ -243,10 +154,10 @@ static int xe_put_subspaces(struct sk_buff *skb, const struct xe_sa *sa,
 	u32 n_tx = sa->params.tx_subspaces;
 
 	for (; *next < n_tx; ++*next)
-		if (xe_netlink_put_tx(skb, sa, *next))
+		if (xe_message_put_tx(skb, sa, *next))
 			return -EMSGSIZE;
 	for (; *next < n_tx + sa->params.rx_subspaces; ++*next)
-		if (xe_netlink_put_rx(skb, sa, *next - n_tx))
+		if (xe_message_put_rx(skb, sa, *next - n_tx))
 			return -EMSGSIZE;
 	return 0;
 }
@@ -278,7 +189,7 @@ static int xe_nl_get(struct sk_buff *skb, struct genl_info *info)
 	xe_lifetime_fold(sa);
 	err = -EMSGSIZE;
 	hdr = genlmsg_put_reply(msg, info, &xe_family, 0, XFRM_EXT_CMD_GET);
-	if (!hdr || xe_netlink_put_id(msg, &sa->id) ||
+	if (!hdr || xe_message_put_id(msg, &sa->id) ||
 	    xe_params_put(msg, &sa->params) || xe_put_state(msg, sa))
 		goto err_unlock;
 	mutex_unlock(&xn->lock);
@@ -325,7 +236,7 @@ static int xe_nl_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
 				  cb->nlh->nlmsg_seq, &xe_family, NLM_F_MULTI,
 				  XFRM_EXT_CMD_GET);
-		if (!hdr || xe_netlink_put_id(skb, &sa->id) ||
+		if (!hdr || xe_message_put_id(skb, &sa->id) ||
 		    (!cb->args[1] && (xe_params_put(skb, &sa->params) ||
 				      xe_put_state(skb, sa)))) {
 			if (hdr)
@@ -633,40 +544,6 @@ static int xe_nl_dummy(struct sk_buff *skb, struct genl_info *info)
 	return xe_nl_with_sa(info, xe_dummy);
 }
 
-/**
- * xe_netlink_event - begin an event
- * @cmd: which
- * @hdr: for genlmsg_end()
- *
- * Context: any.
- * Return: a message, or NULL without memory.
- */
-struct sk_buff *xe_netlink_event(enum xfrm_ext_cmd cmd, void **hdr)
-{
-	struct sk_buff *msg = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_ATOMIC);
-
-	if (!msg)
-		return NULL;
-	*hdr = genlmsg_put(msg, 0, 0, &xe_family, 0, cmd);
-	if (*hdr)
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
-}
-
-/**
- * xe_netlink_multicast - send an event to all who listen
- * @msg: event, complete; consumed
- * @net: namespace it is of
- *
- * Context: any.
- */
-void xe_netlink_multicast(struct sk_buff *msg, struct net *net)
-{
-	genlmsg_multicast_netns(&xe_family, net, msg, 0, XE_MCGRP_EVENTS,
-				GFP_ATOMIC);
-}
-
 static const struct genl_ops xe_ops[] = {
 	{
 		.cmd		= XFRM_EXT_CMD_CAPS,
@@ -712,31 +589,15 @@ static const struct genl_ops xe_ops[] = {
 	},
 };
 
-static const struct genl_multicast_group xe_mcgrps[] = {
-	[XE_MCGRP_EVENTS] = {
-		.name	= XFRM_EXT_MCGRP_EVENTS,
-		.flags	= GENL_MCAST_CAP_NET_ADMIN,
-	},
-};
-
-static struct genl_family xe_family __ro_after_init = {
-	.name		= XFRM_EXT_GENL_NAME,
-	.version	= XFRM_EXT_GENL_VERSION,
-	.netnsok	= true,
-	.module		= THIS_MODULE,
-	.ops		= xe_ops,
-	.n_ops		= ARRAY_SIZE(xe_ops),
-	.mcgrps		= xe_mcgrps,
-	.n_mcgrps	= ARRAY_SIZE(xe_mcgrps),
-};
-
 /**
  * xe_netlink_init - be reachable
  *
  * Return: 0 or a negative errno.
  */
-int xe_netlink_init(void)
+int __init xe_netlink_init(void)
 {
+	xe_family.ops = xe_ops;
+	xe_family.n_ops = ARRAY_SIZE(xe_ops);
 	return genl_register_family(&xe_family);
 }
 

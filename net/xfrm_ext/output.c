@@ -29,20 +29,20 @@ XE_CRYPTO_DONE(xe_output_done)
 	struct xe_op *op = data;
 	struct sk_buff *skb = op->skb;
 	struct xe_sa *sa = op->sa;
-	bool dummy = op->dummy;
+	xe_op_sent *sent = op->sent;
 
 	if (err == -EINPROGRESS)
 		return;
 	local_bh_disable();
 	xe_op_finish(op);
 	if (err)
-		xe_drop(sa, XFRM_EXT_STAT_TX_CRYPTO, op->seq, dummy);
+		xe_drop(sa, XFRM_EXT_STAT_TX_CRYPTO, op->seq, sent);
 	else
 		xe_udp_checksum(sa, skb);
 	xe_op_free(op);
 	/* Each counts and frees on error, too, and may end the SA's life */
-	if (dummy)
-		xe_dummy_sent(sa, skb, err);
+	if (sent)
+		sent(sa, skb, err);
 	else
 		xfrm_output_resume(skb_to_full_sk(skb), skb, err);
 	local_bh_enable();
@@ -197,10 +197,12 @@ static bool xe_length_told(const struct xe_sa *sa, const struct sk_buff *skb)
  * The number is taken last: a packet that fails earlier leaves no hole, and
  * one that fails later takes its number with it.
  *
- * @dummy_place is where a dummy packet takes it, NULL of all others. BH is off.
+ * @place is the subspace that the packet takes, in the SA's range; NULL: the one that
+ * is selected. @sent goes on with it
+ * if the cipher finishes later; NULL: the kernel. BH is off.
  */
 static int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
-		      const u32 *dummy_place, bool fast)
+		      const u32 *place, xe_op_sent *sent, bool fast)
 {
 	unsigned int payload_len = skb->len, tfc, plen, tail;
 	u32 placement = sa->params.trailer;
@@ -249,14 +251,14 @@ static int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	if (!op)
 		goto drop;
 
-	if (!xe_take_number(sa, skb, dummy_place ? *dummy_place :
+	if (!xe_take_number(sa, skb, place ? *place :
 				xe_select(sa, skb, next_header), &seq, &stat)) {
 		err = stat == XFRM_EXT_STAT_TX_NOMEM ? -ENOMEM : -EOVERFLOW;
 		goto drop_op;
 	}
 	op->seq = seq;
 	op->fast = fast;
-	op->dummy = dummy_place;
+	op->sent = sent;
 
 	xe_count(&cpu->stat[XFRM_EXT_STAT_TX_PACKETS], 1);
 	xe_count(&cpu->stat[XFRM_EXT_STAT_TX_BYTES], payload_len);
@@ -316,7 +318,7 @@ int xe_output(struct xfrm_state *x, struct sk_buff *skb)
 	if (sa->mode == &xe_mode_beet)
 		xe_beet_mend(sa, skb, next_header);
 	local_bh_disable();
-	err = xe_protect(sa, skb, next_header, NULL, false);
+	err = xe_protect(sa, skb, next_header, NULL, NULL, false);
 	local_bh_enable();
 	return err;
 }
@@ -326,17 +328,19 @@ int xe_output(struct xfrm_state *x, struct sk_buff *skb)
  * @sa: SA, ready
  * @skb: as xe_mode::encap() leaves a packet
  * @place: of the subspace that it takes, in the SA's range
+ * @sent: goes on with it if the cipher finishes later
  *
  * Counts what is dropped, and frees nothing.
  *
  * Context: BH off.
- * Return: 0, data at the outer header; -EINPROGRESS: xe_dummy_sent() will be
- *         called; or a negative errno.
+ * Return: 0, data at the outer header; -EINPROGRESS: @sent will be called; or a
+ *         negative errno.
  */
-int xe_output_dummy(struct xe_sa *sa, struct sk_buff *skb, u32 place)
+int xe_output_dummy(struct xe_sa *sa, struct sk_buff *skb, u32 place,
+		    xe_op_sent *sent)
 {
 	if (xe_lifetime_use(sa, skb->len))
-		return xe_protect(sa, skb, IPPROTO_NONE, &place, true);
+		return xe_protect(sa, skb, IPPROTO_NONE, &place, sent, true);
 	xe_drop(sa, XFRM_EXT_STAT_TX_EXPIRED, xe_seq_none, true);
 	return -EKEYEXPIRED;
 }
@@ -452,7 +456,7 @@ static int xe_fast_one(struct xe_sa *sa, struct sock *sk, struct sk_buff *skb)
 	err = -EINVAL;
 	if (!xe_lifetime_use(sa, skb->len))
 		goto drop;
-	err = xe_protect(sa, skb, next_header, NULL, true);
+	err = xe_protect(sa, skb, next_header, NULL, NULL, true);
 	if (likely(!err))
 		return xe_fast_out(sk, skb);
 	/* The cipher goes on with it; what becomes of it, nobody can be told */

@@ -26,6 +26,7 @@
 #include "window.h"
 
 struct crypto_aead;
+struct genl_family;
 struct genl_info;
 struct nf_hook_ops;
 struct xe_sa;
@@ -335,7 +336,7 @@ struct xe_gate {
 #define xe_assert_rcu()							\
 	RCU_LOCKDEP_WARN(!rcu_read_lock_any_held(), "xfrm_ext: no RCU")
 
-/* main.c APIs: */
+/* net.c APIs: */
 extern bool xe_fastpath;
 extern unsigned int xe_net_id;
 
@@ -344,6 +345,12 @@ static inline struct xe_net *xe_net(const struct net *net)
 	return *(struct xe_net **)net_generic(net, xe_net_id);
 }
 
+static inline void xe_net_set(struct net *net, struct xe_net *xn)
+{
+	WRITE_ONCE(*(struct xe_net **)net_generic(net, xe_net_id), xn);
+}
+
+struct xe_net *xe_net_alloc(struct net *net);
 struct xe_net *xe_net_get(struct xe_net *xn);
 void xe_net_put(struct xe_net *xn);
 
@@ -356,15 +363,17 @@ void xe_net_put(struct xe_net *xn);
 	-EINVAL;							\
 })
 
+/* message.c APIs: any context */
+extern struct genl_family xe_family;
+int xe_message_put_id(struct sk_buff *skb, const struct xe_id *id);
+int xe_message_put_tx(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
+int xe_message_put_rx(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
+void xe_message_multicast(struct sk_buff *msg, struct net *net);
+struct sk_buff *xe_message_event(enum xfrm_ext_cmd cmd, void **hdr);
+
 /* netlink.c APIs: process context */
 int xe_netlink_init(void);
 void xe_netlink_exit(void);
-/* Any context: */
-int xe_netlink_put_id(struct sk_buff *skb, const struct xe_id *id);
-int xe_netlink_put_tx(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
-int xe_netlink_put_rx(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
-void xe_netlink_multicast(struct sk_buff *msg, struct net *net);
-struct sk_buff *xe_netlink_event(enum xfrm_ext_cmd cmd, void **hdr);
 
 /* params.c APIs: process context */
 #define XE_PARAMS_MAXATTR	XFRM_EXT_A_FLAGS
@@ -619,6 +628,9 @@ static inline int xe_op_writable(struct sk_buff *skb, int tail,
 	return 1;
 }
 
+/* Goes on with a packet that is encrypted, or will never be: err; consumes */
+typedef int xe_op_sent(struct xe_sa *sa, struct sk_buff *skb, int err);
+
 /**
  * struct xe_op - one packet in the cipher's hands
  * @nonce: for the cipher; first, for its alignment
@@ -627,7 +639,7 @@ static inline int xe_op_writable(struct sk_buff *skb, int tail,
  *      its sender does
  * @seq: its number
  * @fast: on our own path, not the kernel's
- * @dummy: nobody has sent it
+ * @sent: who goes on with it when it has been encrypted later; NULL: the kernel
  * @size: octets of all of it
  * @nfrags: buffers that the packet is in
  * @aad: what authenticates the header, and the IV where it belongs to that; while
@@ -644,7 +656,7 @@ struct xe_op {
 	struct xe_sa *sa;
 	struct xe_seq seq;
 	bool fast;
-	bool dummy;
+	xe_op_sent *sent;
 	unsigned int size;
 	int nfrags;
 	u8 *covered;
@@ -657,7 +669,8 @@ struct xe_op {
 
 /* output.c APIs: */
 int xe_output(struct xfrm_state *x, struct sk_buff *skb);
-int xe_output_dummy(struct xe_sa *sa, struct sk_buff *skb, u32 place);
+int xe_output_dummy(struct xe_sa *sa, struct sk_buff *skb, u32 place,
+		    xe_op_sent *sent);
 int xe_local_out(struct net *net, struct sock *sk, struct sk_buff *skb);
 int xe_hooks_register(struct net *net);
 void xe_hooks_unregister(struct net *net);
@@ -665,7 +678,6 @@ void xe_hooks_unregister(struct net *net);
 /* dummy.c APIs: */
 int xe_dummy_send(struct xe_sa *sa, u32 place, unsigned int len,
 		  struct netlink_ext_ack *extack);
-int xe_dummy_sent(struct xe_sa *sa, struct sk_buff *skb, int err);
 
 /* input.c APIs: */
 int xe_input(struct xfrm_state *x, struct sk_buff *skb);
