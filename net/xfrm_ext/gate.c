@@ -24,6 +24,8 @@ static void xe_gate_destructor(struct xfrm_state *x);
 static int xe_gate_refuse(struct xfrm_state *x, struct sk_buff *skb);
 
 #define XE_GATE {						\
+	.used	= xe_announce_used,				\
+	.end	= xe_life_end,					\
 	.type = {						\
 		.owner		= THIS_MODULE,			\
 		.proto		= IPPROTO_ESP,			\
@@ -105,7 +107,7 @@ static int xe_gate_init_state(struct xfrm_state *x,
 
 	err = gate->orig->init_state(x, extack);
 	if (!err)
-		err = xe_sa_claim(x, gate, xn, &params, extack);
+		err = xe_life_claim(x, gate, xn, &params, extack);
 	if (err)
 		xe_announce_release(xn, x);
 	return err;

@@ -424,7 +424,7 @@ static void xe_fast_started(struct xe_sa *sa, struct sk_buff *skb)
 static void xe_fast_finished(struct xe_sa *sa, struct net_device *dev)
 {
 	dev_put(dev);
-	/* Pairs with the barrier in xe_sa_receives() */
+	/* Pairs with the barrier in xe_life_receives() */
 	smp_mb();
 	this_cpu_inc(sa->cpu->finished);
 }

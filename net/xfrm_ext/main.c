@@ -8,7 +8,8 @@
  *	events.c	what is told without being asked
  *	announce.c	what an SA that does not exist yet shall be
  *	gate.c		every ESP state is initialised through here
- *	sa.c		extended SAs: claim, publish, destroy, look up
+ *	life.c		how an extended SA comes to be and ends
+ *	sa.c		extended SAs: look-up, and what they may do
  *	memory.c	whose memory SAs take, and how much
  *	subspace.c	where an SA keeps its counters and windows
  *	output.c	packets out; select.h: which subspace
@@ -79,6 +80,7 @@ static int __init xe_init(void)
 	err = xe_sa_init();
 	if (err)
 		goto err_net;
+	xe_life_init();
 	err = xe_input_init();
 	if (err)
 		goto err_sa;
@@ -96,6 +98,7 @@ err_netlink:
 err_input:
 	xe_input_exit();
 err_sa:
+	xe_life_exit();
 	xe_sa_exit();
 err_net:
 	xe_extack_exit();
@@ -109,6 +112,7 @@ static void __exit xe_exit(void)
 	xe_gate_exit();
 	xe_netlink_exit();
 	xe_input_exit();
+	xe_life_exit();
 	xe_sa_exit();
 	xe_op_exit();
 	xe_extack_exit();

@@ -320,11 +320,15 @@ struct xe_sa {
  * struct xe_gate - stands in for the kernel's ESP type of one family
  * @type: what is registered with xfrm
  * @orig: esp4's or esp6's own type; its module is held
+ * @used: an SA is in place, and so its announcement used up; any context
+ * @end: the last reference to an SA's state is gone; may sleep
  * @open: stands
  */
 struct xe_gate {
 	struct xfrm_type type;
 	const struct xfrm_type *orig;
+	void (*used)(struct xe_net *xn, const struct xfrm_state *x);
+	void (*end)(struct xe_sa *sa);
 	bool open;
 };
 
@@ -466,17 +470,26 @@ int xe_gate_init(void);
 void xe_gate_exit(void);
 bool xe_gate_family(u16 family);
 
+/* life.c APIs: process context */
+int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
+		  struct xe_net *xn, const struct xe_params *params,
+		  struct netlink_ext_ack *extack);
+void xe_life_end(struct xe_sa *sa);
+void xe_life_init(void);
+void xe_life_exit(void);
+
 /* sa.c APIs: process context */
-int xe_sa_claim(struct xfrm_state *x, const struct xe_gate *gate,
-		struct xe_net *xn, const struct xe_params *params,
-		struct netlink_ext_ack *extack);
 int xe_sa_init(void);
 void xe_sa_exit(void);
 void xe_sa_destructor(struct xfrm_state *x);
+void xe_sa_unset_offload(struct xfrm_state *x);
+void xe_sa_unhash_dead(struct xe_net *xn);
 /* Any context, under RCU: */
 struct xe_sa *xe_sa_find(struct xe_net *xn, const struct xe_id *id);
 struct xe_sa *xe_sa_lookup(struct net *net, u16 family, const void *daddr,
 			   __be32 spi, u32 mark);
+void xe_sa_publish(struct xe_sa *sa);
+void xe_sa_unhash(struct xe_sa *sa);
 bool __cold xe_sa_in_place(struct xe_sa *sa);
 bool xe_sa_held(const struct xe_sa *sa);
 bool xe_sa_pending(const struct xe_sa *sa);
