@@ -173,6 +173,24 @@ check_layout() {
 	return "$bad"
 }
 
+# And that it is refused if not so
+check_layers() {
+	local dir objects
+
+	objects=$(scripts/module.sh 6.1-amd64) && scripts/check-layers.py "$objects" || return
+	dir=$(mktemp -d) || return
+	cp -r --parents scripts/check-layers.py net Documentation/architecture.rst "$dir"
+	echo '#include "control.h"' >>"$dir/net/xfrm_ext/format.c"
+	{ "$dir/scripts/check-layers.py" || true; } | diff - <(echo 'format.c: includes control.h, which stands behind it') ||
+		return
+	sed -i /control.h/d "$dir/net/xfrm_ext/format.c"
+	# Nor a call: both have the same headers
+	sed -i '/^ \*\tlife.c/d; s/^ \*\tannounce.c/ *\tlife.c\n&/' "$dir/net/xfrm_ext/main.c"
+	{ "$dir/scripts/check-layers.py" "$objects" || true; } |
+		grep -qx 'life.c: uses xe_announce_release of announce.c, which stands behind it' || return
+	rm -r "$dir"
+}
+
 # A kernel that will do, and two that will not, are told apart
 check_config() {
 	local dir
@@ -270,6 +288,7 @@ mapfile -t kernels < <(scripts/kernel.sh --list "${words[@]}")
 try static/shellcheck check_shellcheck
 try static/python check_python
 try static/layout check_layout
+try static/layers check_layers
 try static/codespell check_codespell
 try static/checkpatch check_checkpatch
 try static/uapi scripts/check-uapi.py

@@ -15,7 +15,7 @@
 #include <linux/jiffies.h>
 #include <linux/slab.h>
 
-#include "xfrm_ext.h"
+#include "control.h"
 
 #define XE_ANNOUNCE_MAX		1024	/* pending, per namespace */
 #define XE_ANNOUNCE_BUSY	"an SA is being made of this announcement"

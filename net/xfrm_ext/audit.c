@@ -8,7 +8,7 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 
-#include "xfrm_ext.h"
+#include "sa.h"
 
 #ifdef CONFIG_AUDITSYSCALL
 static void xe_audit(const struct xe_sa *sa, const struct sk_buff *skb,

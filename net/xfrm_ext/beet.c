@@ -12,7 +12,7 @@
 #include <net/ipv6.h>
 
 #include "beet_ph.h"
-#include "xfrm_ext.h"
+#include "mode.h"
 
 /* What inner and outer header have in common */
 struct beet_fields {

@@ -8,7 +8,7 @@
 #include <linux/random.h>
 #include <linux/scatterlist.h>
 
-#include "xfrm_ext.h"
+#include "crypto.h"
 
 /**
  * xe_crypto_init - make and key the transform of an SA

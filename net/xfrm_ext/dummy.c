@@ -11,7 +11,7 @@
 #include <net/ip.h>
 #include <net/ip6_route.h>
 
-#include "xfrm_ext.h"
+#include "packet.h"
 
 static struct dst_entry *xe_dummy_route4(struct xfrm_state *x)
 {

@@ -12,7 +12,7 @@
 #include <linux/jiffies.h>
 #include <net/genetlink.h>
 
-#include "xfrm_ext.h"
+#include "state.h"
 
 #define XE_EVENT_REST	(10 * HZ)
 #define XE_DROPS_ALARM	1000	/* packets within XE_EVENT_REST */

@@ -16,7 +16,7 @@
  */
 #include <net/xfrm.h>
 
-#include "xfrm_ext.h"
+#include "control.h"
 
 static int xe_gate_init_state(struct xfrm_state *x,
 			      struct netlink_ext_ack *extack);

@@ -21,7 +21,7 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 
-#include "xfrm_ext.h"
+#include "packet.h"
 
 static const struct xe_seq xe_seq_none;
 

@@ -10,7 +10,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "xfrm_ext.h"
+#include "control.h"
 
 /* Not XFRM_TYPE_REPLAY_PROT: the kernel leaves sequence numbers alone */
 static const struct xfrm_type xe_life_type = {

@@ -20,7 +20,7 @@
  */
 #include <linux/jiffies.h>
 
-#include "xfrm_ext.h"
+#include "sa.h"
 
 #define XE_CREDIT_PACKETS	64u
 #define XE_CREDIT_MAX		4096u

@@ -1,39 +1,66 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xfrm_ext: extensions of ordinary xfrm SAs. Table of contents:
+ * xfrm_ext: extensions of ordinary xfrm SAs. Table of contents, from the ground
+ * up: a file uses what stands before it here, never what stands behind it.
  *
- *	net.c		what there is of a namespace
- *	netlink.c	requests: announce, withdraw, get, set, capabilities
- *	params.c	what an announcement says
- *	events.c	what is told without being asked
- *	announce.c	what an SA that does not exist yet shall be
- *	gate.c		every ESP state is initialised through here
- *	life.c		how an extended SA comes to be and ends
- *	sa.c		extended SAs: look-up, and what they may do
+ *  leaves: plain values in and out; what KUnit drives
+ *	compat/compat.h	what differs between kernels
+ *	compat/extack.c	reasons of refusals, on kernels that keep no text of ours
+ *	window.h
+ *	window.c	sequence numbers in: the anti-replay window
+ *	counter.h	sequence numbers out
+ *	select.h	which subspace a packet takes
+ *	format.h
+ *	format.c	layouts on the wire, IVs and nonces
+ *	trailer.h
+ *	trailer.c	where Pad Length and Next Header stand
+ *	beet_ph.h
+ *	beet_ph.c	BEET's pseudo header
+ *
+ *  ground: what an SA has, and whose it is: net.h, sa.h, crypto.h
  *	memory.c	whose memory SAs take, and how much
+ *	net.c		what there is of a namespace
+ *	trace.h
+ *	stats.c		why packets are dropped
+ *	audit.c		what of that is recorded
  *	subspace.c	where an SA keeps its counters and windows
- *	output.c	packets out; select.h: which subspace
+ *	lifetime.c	limits in packets, octets, time
+ *	suites.c	which ciphers there are
+ *	crypto.c	a packet in the cipher's hands
+ *	message.c	what is told of an SA
+ *
+ *  SAs: which packets and requests find, state.h
+ *	sa.c		look-up, and what an SA may do
+ *	events.c	what is told without being asked
+ *
+ *  modes: what the payload is, and what stands before ESP, mode.h
+ *	outer.c		what they share
+ *	tunnel.c
+ *	transport.c
+ *	beet.c
+ *	udp.c		UDP encapsulation
+ *	mode.c		which an SA has
+ *
+ *  packets: packet.h
+ *	mtu.c		how long the kernel takes packets to be
+ *	standin.c	what a received packet has in its secpath
+ *	output.c	packets out
  *	dummy.c		packets of nothing
  *	input.c		packets in
- *	mode.c		what the payload is, and what stands before ESP: tunnel.c,
- *			transport.c, beet.c; outer.c: what they share
- *	beet_ph.c	BEET's pseudo header
- *	udp.c		UDP encapsulation
- *	crypto.c	the cipher; suites.c: which there are
- *	format.c	layouts on the wire; counter.h: sequence numbers out
- *	trailer.c	where Pad Length and Next Header stand
- *	mtu.c		how long the kernel takes packets to be
- *	window.c	sequence numbers in
- *	lifetime.c	limits in packets, octets, time
- *	stats.c		why packets are dropped; trace.h
- *	audit.c		what of that is recorded
- *	compat/		what differs between kernels
+ *
+ *  control: control.h
+ *	params.c	what an announcement says
+ *	announce.c	what an SA that does not exist yet shall be
+ *	life.c		how an extended SA comes to be and ends
+ *	gate.c		every ESP state is initialised through here
+ *	netlink.c	requests: announce, withdraw, get, set, capabilities
+ *	main.c		the module
  */
 #include <linux/module.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
 
-#include "xfrm_ext.h"
+#include "control.h"
 
 static int __net_init xe_net_init(struct net *net)
 {

@@ -8,7 +8,7 @@
 #include <linux/moduleparam.h>
 #include <linux/user_namespace.h>
 
-#include "xfrm_ext.h"
+#include "sa.h"
 
 /*
  * What the kernel allocates for an SA and does not tell the size of: the state

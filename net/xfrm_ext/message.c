@@ -5,7 +5,7 @@
  */
 #include <net/genetlink.h>
 
-#include "xfrm_ext.h"
+#include "sa.h"
 
 enum xe_mcgrp {
 	XE_MCGRP_EVENTS,

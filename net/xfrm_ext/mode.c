@@ -2,7 +2,7 @@
 /*
  * Which mode an SA has.
  */
-#include "xfrm_ext.h"
+#include "mode.h"
 
 /* A selector that stands for one address on either side */
 static bool xe_selector_single(const struct xfrm_selector *sel)

@@ -18,7 +18,7 @@
 #include <linux/slab.h>
 #include <net/esp.h>
 
-#include "xfrm_ext.h"
+#include "packet.h"
 
 static struct crypto_alg xe_mtu_alg = {
 	.cra_name	= "xfrm_ext_mtu",

@@ -5,7 +5,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "xfrm_ext.h"
+#include "net.h"
 
 bool xe_fastpath = true;
 module_param_named(fastpath, xe_fastpath, bool, 0644);

@@ -5,7 +5,7 @@
  */
 #include <net/genetlink.h>
 
-#include "xfrm_ext.h"
+#include "control.h"
 
 /* For requests that take none: strict validation then refuses any */
 static const struct nla_policy xe_policy_none[] = {

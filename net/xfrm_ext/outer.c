@@ -6,7 +6,7 @@
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 
-#include "xfrm_ext.h"
+#include "mode.h"
 
 /**
  * xe_outer_ipv4_ok - is there an IPv4 header, all of it?

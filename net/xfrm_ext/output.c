@@ -20,7 +20,7 @@
 #include <net/icmp.h>
 #include <net/ip.h>
 
-#include "xfrm_ext.h"
+#include "packet.h"
 
 static const struct xe_seq xe_seq_none;
 

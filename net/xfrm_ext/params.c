@@ -5,7 +5,7 @@
 #include <linux/log2.h>
 #include <net/genetlink.h>
 
-#include "xfrm_ext.h"
+#include "control.h"
 
 /* All that describes an SA, its identity included */
 const struct nla_policy xe_params_policy[XE_PARAMS_MAXATTR + 1] = {

@@ -14,7 +14,7 @@
 #include <linux/jhash.h>
 #include <linux/rhashtable.h>
 
-#include "xfrm_ext.h"
+#include "state.h"
 
 static struct rhltable xe_sa_table;
 

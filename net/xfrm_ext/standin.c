@@ -16,7 +16,7 @@
  */
 #include <net/ipv6.h>
 
-#include "xfrm_ext.h"
+#include "packet.h"
 
 /*
  * Is it a piece of something? Later kernels put together only what came through

@@ -5,7 +5,7 @@
  */
 #include <net/snmp.h>
 
-#include "xfrm_ext.h"
+#include "sa.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"

@@ -7,7 +7,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "xfrm_ext.h"
+#include "sa.h"
 
 /**
  * xe_subspaces_idle - what an SA's subspaces take before any is used

@@ -7,7 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
-#include "xfrm_ext.h"
+#include "crypto.h"
 
 /**
  * struct xe_aead - an AEAD

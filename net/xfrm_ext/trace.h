@@ -7,7 +7,7 @@
 
 #include <linux/tracepoint.h>
 
-#include "xfrm_ext.h"
+#include "sa.h"
 
 /*
  * A packet is dropped. reason: enum xfrm_ext_stat; top: the highest number

@@ -11,7 +11,8 @@
 #include <net/ipv6.h>
 #include <net/route.h>
 
-#include "xfrm_ext.h"
+#include "mode.h"
+#include "state.h"
 
 /* Only whole datagrams: a fragment's header would be that of an ESP fragment */
 static enum xfrm_ext_stat transport_refuse(const struct xe_sa *sa,

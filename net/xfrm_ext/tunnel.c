@@ -11,7 +11,7 @@
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 
-#include "xfrm_ext.h"
+#include "mode.h"
 
 static u8 tunnel_dsfield(const struct xfrm_state *x, u8 inner)
 {

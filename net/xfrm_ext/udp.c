@@ -6,7 +6,7 @@
 #include <linux/udp.h>
 #include <net/ip6_checksum.h>
 
-#include "xfrm_ext.h"
+#include "mode.h"
 
 /**
  * xe_udp_check - can an SA be encapsulated as it asks?

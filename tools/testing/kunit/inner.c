@@ -8,7 +8,7 @@
 #include <linux/sched.h>
 #include <linux/skbuff.h>
 
-#include "../../../net/xfrm_ext/xfrm_ext.h"
+#include "../../../net/xfrm_ext/mode.h"
 #include "suites.h"
 
 #define INNER_MAX	100

@@ -71,7 +71,7 @@ queue_full() { # 4|6 cpu
 	# One at a time: a second could find the device's own queue full
 	for n in 1 2 3; do
 		datagrams_from "$2" "$o2" 1
-		wait_for 10 queue_dropped $n || true
+		wait_for 10 queue_dropped "$n" || true
 	done
 	sysctl -qw "net.core.netdev_max_backlog=$backlog"
 	expect "drops" "$(drops "$g2" 0x100)" "rx-nomem 3"

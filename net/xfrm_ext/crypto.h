@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Ground: the cipher.
+ */
+#ifndef XFRM_EXT_CRYPTO_H
+#define XFRM_EXT_CRYPTO_H
+
+#include "sa.h"
+
+/**
+ * struct xe_key - key material in the form that an algorithm takes
+ * @octets: key
+ * @len: how many
+ */
+struct xe_key {
+	u8 *octets;
+	unsigned int len;
+};
+
+/* suites.c APIs: process context */
+const char *xe_suite_name(unsigned int i);
+int xe_suite_get(struct xe_sa *sa, char *name, struct xe_key *key,
+		 struct netlink_ext_ack *extack);
+void xe_suite_forget(struct xe_key *key);
+
+/* crypto.c APIs: process context */
+struct xe_op;
+int xe_crypto_init(struct xe_sa *sa, struct netlink_ext_ack *extack);
+void xe_crypto_exit(struct xe_sa *sa);
+/* BH off: */
+struct xe_op *xe_op_alloc(const struct xe_sa *sa, int nfrags,
+			  crypto_completion_t done, struct sk_buff *skb);
+void xe_op_free(struct xe_op *op);
+/* Any context: */
+void xe_iv_build(const struct xe_sa *sa, u8 *iv, struct xe_seq seq);
+void xe_op_finish(struct xe_op *op);
+void xe_op_exit(void);
+int xe_op_run(struct xe_op *op, unsigned int at, bool encrypt);
+
+/**
+ * xe_op_writable - may a packet be changed in place?
+ * @skb: packet
+ * @tail: octets that will come behind it
+ * @trailer: set to the buffer that has room for them
+ *
+ * As skb_cow_data(), which has its say unless there is nothing to do.
+ *
+ * Context: any.
+ * Return: how many buffers the packet is in, or a negative errno.
+ */
+static inline int xe_op_writable(struct sk_buff *skb, int tail,
+				 struct sk_buff **trailer)
+{
+	if (unlikely(skb_cloned(skb) || skb_is_nonlinear(skb) ||
+		     skb_tailroom(skb) < tail))
+		return skb_cow_data(skb, tail, trailer);
+	*trailer = skb;
+	return 1;
+}
+
+/* Goes on with a packet that is encrypted, or will never be: err; consumes */
+typedef int xe_op_sent(struct xe_sa *sa, struct sk_buff *skb, int err);
+
+/**
+ * struct xe_op - one packet in the cipher's hands
+ * @nonce: for the cipher; first, for its alignment
+ * @skb: the packet
+ * @sa: its SA; the packet keeps the state, and so this, alive, or if it is a dummy
+ *      its sender does
+ * @seq: its number
+ * @fast: on our own path, not the kernel's
+ * @sent: who goes on with it when it has been encrypted later; NULL: the kernel
+ * @size: octets of all of it
+ * @nfrags: buffers that the packet is in
+ * @aad: what authenticates the header, and the IV where it belongs to that; while
+ *       that stands in the packet, what stood there
+ * @covered: where in the packet
+ * @covered_len: octets; 0: nowhere
+ * @whole: scatter list of a packet that is in one piece, AAD and all
+ * @sg: scatter list of any other, behind the request
+ * @req: request, with room for the transform's own part behind
+ */
+struct xe_op {
+	u8 nonce[XE_NONCE_LEN] __aligned(CRYPTO_MINALIGN);
+	struct sk_buff *skb;
+	struct xe_sa *sa;
+	struct xe_seq seq;
+	bool fast;
+	xe_op_sent *sent;
+	unsigned int size;
+	int nfrags;
+	u8 *covered;
+	unsigned int covered_len;
+	u8 aad[XE_AAD_MAX + XE_IV_MAX];
+	struct scatterlist whole;
+	struct scatterlist *sg;
+	struct aead_request *req;
+};
+
+#endif /* XFRM_EXT_CRYPTO_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Packets: out, in, of nothing; what received ones carry, and how long they may be.
+ */
+#ifndef XFRM_EXT_PACKET_H
+#define XFRM_EXT_PACKET_H
+
+#include "crypto.h"
+#include "mode.h"
+#include "state.h"
+
+/* mtu.c APIs: process context */
+int xe_mtu_init(struct xe_sa *sa, struct xfrm_state *x);
+void xe_mtu_exit(struct xe_sa *sa, struct xfrm_state *x);
+
+/* standin.c APIs: BH off, under RCU */
+struct xfrm_state *xe_standin_get(struct xe_sa *sa, const struct sk_buff *skb,
+				  int next_header, bool itself);
+/* Process context: */
+void xe_standin_exit(struct xe_sa *sa);
+
+/* output.c APIs: */
+int xe_output(struct xfrm_state *x, struct sk_buff *skb);
+int xe_output_dummy(struct xe_sa *sa, struct sk_buff *skb, u32 place,
+		    xe_op_sent *sent);
+int xe_local_out(struct net *net, struct sock *sk, struct sk_buff *skb);
+int xe_hooks_register(struct net *net);
+void xe_hooks_unregister(struct net *net);
+
+/* dummy.c APIs: */
+int xe_dummy_send(struct xe_sa *sa, u32 place, unsigned int len,
+		  struct netlink_ext_ack *extack);
+
+/* input.c APIs: */
+int xe_input(struct xfrm_state *x, struct sk_buff *skb);
+int xe_input_init(void);
+void xe_input_exit(void);
+
+#endif /* XFRM_EXT_PACKET_H */
