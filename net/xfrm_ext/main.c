@@ -44,9 +44,12 @@
  *  packets: packet.h
  *	mtu.c		how long the kernel takes packets to be
  *	standin.c	what a received packet has in its secpath
- *	output.c	packets out
+ *	classify.c	which subspace one takes
+ *	output.c	packets out, RFC 4303 section 3.3
+ *	hook.c		by our own path
  *	dummy.c		packets of nothing
- *	input.c		packets in
+ *	input.c		packets in, RFC 4303 section 3.4
+ *	receive.c	by our own path
  *
  *  control: control.h
  *	params.c	what an announcement says
@@ -111,9 +114,12 @@ static int __init xe_init(void)
 	err = xe_input_init();
 	if (err)
 		goto err_sa;
-	err = xe_netlink_init();
+	err = xe_receive_init();
 	if (err)
 		goto err_input;
+	err = xe_netlink_init();
+	if (err)
+		goto err_receive;
 	/* Last: states that went through the gate cannot be called back */
 	err = xe_gate_init();
 	if (err)
@@ -122,6 +128,8 @@ static int __init xe_init(void)
 
 err_netlink:
 	xe_netlink_exit();
+err_receive:
+	xe_receive_exit();
 err_input:
 	xe_input_exit();
 err_sa:
@@ -138,6 +146,7 @@ static void __exit xe_exit(void)
 	/* First: until then no ESP state of any kind can be made */
 	xe_gate_exit();
 	xe_netlink_exit();
+	xe_receive_exit();
 	xe_input_exit();
 	xe_life_exit();
 	xe_sa_exit();

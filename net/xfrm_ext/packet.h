@@ -19,11 +19,19 @@ struct xfrm_state *xe_standin_get(struct xe_sa *sa, const struct sk_buff *skb,
 /* Process context: */
 void xe_standin_exit(struct xe_sa *sa);
 
+/* classify.c APIs: BH off */
+u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb,
+	      u8 next_header);
+
 /* output.c APIs: */
 int xe_output(struct xfrm_state *x, struct sk_buff *skb);
 int xe_output_dummy(struct xe_sa *sa, struct sk_buff *skb, u32 place,
 		    xe_op_sent *sent);
 int xe_local_out(struct net *net, struct sock *sk, struct sk_buff *skb);
+int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
+	       const u32 *place, xe_op_sent *sent, bool fast);
+
+/* hook.c APIs: process context */
 int xe_hooks_register(struct net *net);
 void xe_hooks_unregister(struct net *net);
 
@@ -33,7 +41,18 @@ int xe_dummy_send(struct xe_sa *sa, u32 place, unsigned int len,
 
 /* input.c APIs: */
 int xe_input(struct xfrm_state *x, struct sk_buff *skb);
+int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
+	      bool fast);
+int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
+		   bool fast, int err);
+bool xe_input_use(struct xe_sa *sa, const struct sk_buff *skb, bool fast);
+void xe_deliver(struct xe_sa *sa, struct sk_buff *skb, int next_header,
+		bool fast);
 int xe_input_init(void);
 void xe_input_exit(void);
+
+/* receive.c APIs: process context */
+int xe_receive_init(void);
+void xe_receive_exit(void);
 
 #endif /* XFRM_EXT_PACKET_H */
