@@ -70,7 +70,7 @@ static u8 xe_dscp(const struct xe_sa *sa, const struct sk_buff *skb)
  * Return: its place in the SA's range.
  */
 u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb,
-		     u8 next_header)
+	      u8 next_header)
 {
 	const struct xe_select *s = &sa->params.select;
 	u32 value = 0;

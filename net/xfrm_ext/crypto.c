@@ -75,18 +75,18 @@ void xe_crypto_exit(struct xe_sa *sa)
  * xe_iv_build - write the IV of a packet that is sent
  * @sa: SA
  * @iv: as many octets as the SA has of IV
- * @seq: number of the packet, that no other has
+ * @number: xe_frame::number of the packet
  *
  * Context: any.
  */
-void xe_iv_build(const struct xe_sa *sa, u8 *iv, struct xe_seq seq)
+void xe_iv_build(const struct xe_sa *sa, u8 *iv, u64 number)
 {
 	if (!sa->cipher.iv_len)
 		return;
 	if (sa->cipher.iv_random)
 		get_random_bytes(iv, sa->cipher.iv_len);
 	else
-		put_unaligned_be64(xe_number(seq), iv);
+		put_unaligned_be64(number, iv);
 }
 
 /*
@@ -158,7 +158,6 @@ struct xe_op *xe_op_alloc(const struct xe_sa *sa, int nfrags,
 	op->req = (void *)op + c->req_at;
 	op->sg = (void *)op + c->sg_at;
 	op->nfrags = nfrags;
-	aead_request_set_tfm(op->req, c->aead);
 	aead_request_set_callback(op->req, 0, done, op);
 	return op;
 }
@@ -219,8 +218,8 @@ void xe_op_exit(void)
 static unsigned int xe_op_header(struct xe_op *op, const u8 *iv)
 {
 	const struct xe_sa *sa = op->sa;
-	const struct xe_cipher *c = &sa->cipher;
-	unsigned int len = sa->format->aad_len;
+	const struct xe_cipher *c = xe_cipher_of(sa, op->seq.subspace);
+	unsigned int len = op->frame.aad_len;
 	__be64 number;
 
 	sa->format->aad(op->aad, sa->id.spi, op->seq);
@@ -231,7 +230,7 @@ static unsigned int xe_op_header(struct xe_op *op, const u8 *iv)
 	if (c->iv_len || c->iv_none) {
 		xe_nonce(op->nonce, &c->salt, iv, c->iv_len);
 	} else {
-		number = cpu_to_be64(xe_number(op->seq));
+		number = cpu_to_be64(op->frame.number);
 		xe_nonce(op->nonce, &c->salt, (const u8 *)&number,
 			 sizeof(number));
 	}
@@ -259,7 +258,7 @@ static void xe_op_cover(struct xe_op *op, u8 *at, unsigned int len)
 
 /**
  * xe_op_run - encrypt or decrypt a packet in place
- * @op: op; its number is the whole of it
+ * @op: op; its number is the whole of it, its frame set
  * @at: offset of the ESP header from the skb's data; header and IV are linear
  * @encrypt: or decrypt
  *
@@ -272,14 +271,14 @@ static void xe_op_cover(struct xe_op *op, u8 *at, unsigned int len)
 int xe_op_run(struct xe_op *op, unsigned int at, bool encrypt)
 {
 	const struct xe_sa *sa = op->sa;
-	const struct xe_cipher *c = &sa->cipher;
+	const struct xe_cipher *c = xe_cipher_of(sa, op->seq.subspace);
 	struct scatterlist *sg = &op->whole;
 	struct sk_buff *skb = op->skb;
 	unsigned int aad_len, len;
 	u8 *text;
 	int err;
 
-	at += sa->format->hdr_len;
+	at += op->frame.hdr_len;
 	aad_len = xe_op_header(op, skb->data + at);
 	at += c->iv_len;
 	len = skb->len - at;
@@ -303,6 +302,7 @@ int xe_op_run(struct xe_op *op, unsigned int at, bool encrypt)
 	}
 	if (!encrypt)
 		len += c->icv_len;
+	aead_request_set_tfm(op->req, c->aead);
 	aead_request_set_ad(op->req, aad_len);
 	aead_request_set_crypt(op->req, sg, sg, len, op->nonce);
 	err = encrypt ? crypto_aead_encrypt(op->req) :

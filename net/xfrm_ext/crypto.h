@@ -32,7 +32,7 @@ struct xe_op *xe_op_alloc(const struct xe_sa *sa, int nfrags,
 			  crypto_completion_t done, struct sk_buff *skb);
 void xe_op_free(struct xe_op *op);
 /* Any context: */
-void xe_iv_build(const struct xe_sa *sa, u8 *iv, struct xe_seq seq);
+void xe_iv_build(const struct xe_sa *sa, u8 *iv, u64 number);
 void xe_op_finish(struct xe_op *op);
 void xe_op_exit(void);
 int xe_op_run(struct xe_op *op, unsigned int at, bool encrypt);
@@ -68,6 +68,7 @@ typedef int xe_op_sent(struct xe_sa *sa, struct sk_buff *skb, int err);
  * @sa: its SA; the packet keeps the state, and so this, alive, or if it is a dummy
  *      its sender does
  * @seq: its number
+ * @frame: how it is laid out
  * @fast: on our own path, not the kernel's
  * @sent: who goes on with it when it has been encrypted later; NULL: the kernel
  * @size: octets of all of it
@@ -85,6 +86,7 @@ struct xe_op {
 	struct sk_buff *skb;
 	struct xe_sa *sa;
 	struct xe_seq seq;
+	struct xe_frame frame;
 	bool fast;
 	xe_op_sent *sent;
 	unsigned int size;

@@ -22,25 +22,44 @@ struct xe_seq {
 };
 
 /**
- * struct xe_format - a layout on the wire
+ * struct xe_frame - how one packet is laid out
  * @hdr_len: octets before the IV
  * @aad_len: octets that authenticate the header, XE_AAD_MAX at most
+ * @trailer: enum xfrm_ext_trailer: where Pad Length and Next Header stand
+ * @number: 64 bits that no two packets under one key share; IV and nonce are
+ *          made of it
+ */
+struct xe_frame {
+	unsigned int hdr_len;
+	unsigned int aad_len;
+	u32 trailer;
+	u64 number;
+};
+
+/**
+ * struct xe_format - a layout on the wire
+ * @hdr_min: octets that @parse and @frame may look at
+ * @hdr_len: octets before the IV of a packet that is sent
  * @sn_max: the last sequence number that is sent or accepted, XE_SN_MAX at most
  * @high_half: only the lower 32 bits of a number are sent: see xe_esn_number()
  * @build: write the header; @hdr has hdr_len octets; @spi in network order
  * @parse: read what stands in a received header, not authenticated yet
+ * @frame: how the packet with that number, the whole number, is laid out; @hdr is
+ *         its header if it has been received, NULL if it is sent; @trailer is the SA's
  * @aad: write what authenticates the header of a packet with that number, the
- *       whole number; @aad has aad_len octets
+ *       whole number; @aad has xe_frame::aad_len octets
  *
  * Plain values in and out: KUnit and fuzzers need no network.
  */
 struct xe_format {
+	unsigned int hdr_min;
 	unsigned int hdr_len;
-	unsigned int aad_len;
 	u64 sn_max;
 	bool high_half;
 	void (*build)(u8 *hdr, __be32 spi, struct xe_seq seq);
 	struct xe_seq (*parse)(const u8 *hdr);
+	void (*frame)(struct xe_frame *frame, const u8 *hdr, u32 trailer,
+		      struct xe_seq seq);
 	void (*aad)(u8 *aad, __be32 spi, struct xe_seq seq);
 };
 

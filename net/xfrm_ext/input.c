@@ -44,7 +44,7 @@ static int xe_refuse_number(struct xe_sa *sa, const struct sk_buff *skb,
 
 /* Section 3.4.3, the decision about an authenticated packet: 0, or a negative errno, counted */
 static int xe_sn_verify(struct xe_sa *sa, const struct sk_buff *skb,
-			    struct xe_seq seq, bool fast)
+			struct xe_seq seq, bool fast)
 {
 	enum xe_verdict verdict;
 	struct xe_window *w;
@@ -65,13 +65,11 @@ static int xe_sn_verify(struct xe_sa *sa, const struct sk_buff *skb,
 }
 
 /* Find the payload in a plaintext: 0, or the counter to drop the packet for */
-static enum xfrm_ext_stat xe_accept_trailer(const struct xe_sa *sa,
-					    struct sk_buff *skb,
+static enum xfrm_ext_stat xe_accept_trailer(u32 trailer, struct sk_buff *skb,
 					    unsigned int at, unsigned int len,
 					    struct xe_inside *inside)
 {
 	u8 first[XE_TRAILER_LOOK] = {}, room[2];
-	u32 trailer = sa->params.trailer;
 	const u8 *last;
 
 	if (likely(trailer == XFRM_EXT_TRAILER_END)) {
@@ -92,6 +90,7 @@ static enum xfrm_ext_stat xe_accept_trailer(const struct xe_sa *sa,
  * @sa: SA
  * @skb: decrypted, data at the ESP header
  * @seq: its number
+ * @frame: how it is laid out
  * @fast: on our own path
  * @err: what the cipher said
  *
@@ -102,9 +101,9 @@ static enum xfrm_ext_stat xe_accept_trailer(const struct xe_sa *sa,
  *         counted.
  */
 int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
-		   bool fast, int err)
+		   const struct xe_frame *frame, bool fast, int err)
 {
-	unsigned int hdr_len = sa->format->hdr_len + sa->cipher.iv_len;
+	unsigned int hdr_len = frame->hdr_len + sa->cipher.iv_len;
 	int outer_len = skb_network_header_len(skb) - sa->encap_len;
 	struct xe_cpu *cpu = this_cpu_ptr(sa->cpu);
 	struct xe_inside inside;
@@ -125,7 +124,7 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	if (err)
 		return err;
 
-	stat = xe_accept_trailer(sa, skb, hdr_len,
+	stat = xe_accept_trailer(frame->trailer, skb, hdr_len,
 				 skb->len - hdr_len - sa->cipher.icv_len,
 				 &inside);
 	if (stat)
@@ -162,7 +161,7 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
  * False if it is left of all windows, or beyond all numbers.
  */
 static bool xe_sn_parse(const struct xe_sa *sa, const struct sk_buff *skb,
-			    struct xe_seq *seq)
+			struct xe_seq *seq)
 {
 	const struct xe_format *format = sa->format;
 	const struct xe_window *w;
@@ -191,9 +190,10 @@ static bool xe_sn_parse(const struct xe_sa *sa, const struct sk_buff *skb,
 int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	      bool fast)
 {
-	unsigned int hdr_len = sa->format->hdr_len + sa->cipher.iv_len;
+	unsigned int hdr_len = sa->format->hdr_min + sa->cipher.iv_len;
 	unsigned int icv_len = sa->cipher.icv_len;
 	struct xe_seq seq = xe_seq_none;
+	struct xe_frame frame;
 	enum xe_verdict verdict;
 	struct sk_buff *trailer;
 	struct xe_window *w;
@@ -245,7 +245,9 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	if (!op)
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOMEM, seq, fast,
 				 -ENOMEM);
+	sa->format->frame(&frame, skb->data, sa->params.trailer, seq);
 	op->seq = seq;
+	op->frame = frame;
 	op->fast = fast;
 	skb->ip_summed = CHECKSUM_NONE;
 
@@ -253,7 +255,7 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	if (err == -EINPROGRESS)
 		return err;
 	xe_op_free(op);
-	return xe_accept_done(sa, skb, seq, fast, err);
+	return xe_accept_done(sa, skb, seq, &frame, fast, err);
 }
 
 /**
@@ -339,7 +341,7 @@ XE_CRYPTO_DONE(xe_input_done)
 		return;
 	local_bh_disable();
 	xe_op_finish(op);
-	err = xe_accept_done(sa, skb, op->seq, false, err);
+	err = xe_accept_done(sa, skb, op->seq, &op->frame, false, err);
 	xe_op_free(op);
 	err = xe_input_own(sa, skb, err);
 	/* Drops the packet if negative */

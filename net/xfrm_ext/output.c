@@ -40,9 +40,9 @@ XE_CRYPTO_DONE(xe_output_done)
 }
 
 /*
- * Section 3.3.3, Sequence Number Generation. Nobody else gets the same: a subspace has one counter, made
- * once, and each draw is one atomic step. The outer header's addresses are
- * in place. False: dropped for @stat.
+ * Section 3.3.3, Sequence Number Generation. Nobody else gets the same: a
+ * subspace has one counter, made once, and each draw is one atomic step. The
+ * outer header's addresses are in place. False: dropped for @stat.
  */
 static bool xe_sn_generate(struct xe_sa *sa, struct sk_buff *skb, u32 place,
 			   struct xe_seq *seq, enum xfrm_ext_stat *stat)
@@ -181,6 +181,7 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 		goto drop_op;
 	}
 	op->seq = seq;
+	sa->format->frame(&op->frame, NULL, sa->params.trailer, seq);
 	op->fast = fast;
 	op->sent = sent;
 
@@ -193,8 +194,8 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 		memset(behind, 0, tfc);
 	front = __skb_push(skb, xe_trailer_front(placement));
 	xe_trailer_build(placement, front, behind + tfc, plen, next_header);
-	xe_iv_build(sa, __skb_push(skb, sa->cipher.iv_len), seq);
-	__skb_push(skb, sa->format->hdr_len);
+	xe_iv_build(sa, __skb_push(skb, sa->cipher.iv_len), op->frame.number);
+	__skb_push(skb, op->frame.hdr_len);
 	sa->format->build(skb->data, sa->id.spi, seq);
 	if (sa->encap_len)
 		xe_udp_build(sa, skb);

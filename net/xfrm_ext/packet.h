@@ -44,7 +44,7 @@ int xe_input(struct xfrm_state *x, struct sk_buff *skb);
 int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	      bool fast);
 int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
-		   bool fast, int err);
+		   const struct xe_frame *frame, bool fast, int err);
 bool xe_input_use(struct xe_sa *sa, const struct sk_buff *skb, bool fast);
 void xe_deliver(struct xe_sa *sa, struct sk_buff *skb, int next_header,
 		bool fast);

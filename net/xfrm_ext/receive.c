@@ -121,7 +121,7 @@ XE_CRYPTO_DONE(xe_fast_done)
 	local_bh_disable();
 	rcu_read_lock();
 	xe_op_finish(op);
-	err = xe_accept_done(sa, skb, op->seq, true, err);
+	err = xe_accept_done(sa, skb, op->seq, &op->frame, true, err);
 	xe_op_free(op);
 	xe_fast_deliver(sa, skb, err);
 	xe_fast_finished(sa, dev);

@@ -223,6 +223,21 @@ struct xe_sa {
 	u64 serial;
 };
 
+/**
+ * xe_cipher_of - the cipher of a subspace
+ * @sa: SA
+ * @subspace: Subspace ID
+ *
+ * All subspaces have the same lengths and blocks, which are in xe_sa::cipher.
+ *
+ * Return: the same for all today: one key does for an SA.
+ */
+static inline const struct xe_cipher *xe_cipher_of(const struct xe_sa *sa,
+						   u32 subspace)
+{
+	return &sa->cipher;
+}
+
 /* Count what this CPU alone counts, and with BH off only */
 static inline void xe_count(u64 *counter, u64 n)
 {

@@ -139,6 +139,24 @@ static void esp64_limits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seq.sn, 0xffffffffffffULL);
 }
 
+/* The same of every packet, received or sent; the trailer stands where the SA says */
+static void frame_is(struct kunit *test, const struct xe_format *format,
+		     unsigned int hdr_len, unsigned int aad_len)
+{
+	const u8 hdr[XE_HDR_MAX] = {};
+	struct xe_frame frame;
+	u32 trailer;
+
+	for (trailer = 0; trailer < 6; trailer++) {
+		format->frame(&frame, trailer & 1 ? hdr : NULL, trailer / 2,
+			      (struct xe_seq){ .sn = 0x123456 + trailer });
+		KUNIT_EXPECT_EQ(test, frame.hdr_len, hdr_len);
+		KUNIT_EXPECT_EQ(test, frame.aad_len, aad_len);
+		KUNIT_EXPECT_EQ(test, frame.trailer, trailer / 2);
+		KUNIT_EXPECT_EQ(test, frame.number, 0x123456ULL + trailer);
+	}
+}
+
 static void esp_headers(struct kunit *test)
 {
 	static const u8 hdr[8] = { 0xfe, 0xdc, 0xba, 0x98, 0x89, 0xab, 0xcd, 0xef };
@@ -149,7 +167,7 @@ static void esp_headers(struct kunit *test)
 	u8 got[XE_AAD_MAX];
 
 	KUNIT_EXPECT_EQ(test, xe_format_esn.hdr_len, 8);
-	KUNIT_EXPECT_EQ(test, xe_format_esn.aad_len, 12);
+	frame_is(test, &xe_format_esn, 8, 12);
 	KUNIT_EXPECT_EQ(test, xe_format_esn.sn_max, 0xffffffffffffULL);
 	xe_format_esn.build(got, htonl(0xfedcba98), seq);
 	KUNIT_EXPECT_EQ(test, memcmp(got, hdr, 8), 0);
@@ -160,7 +178,7 @@ static void esp_headers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seq.sn, 0x89abcdefULL);
 
 	KUNIT_EXPECT_EQ(test, xe_format_esp.hdr_len, 8);
-	KUNIT_EXPECT_EQ(test, xe_format_esp.aad_len, 8);
+	frame_is(test, &xe_format_esp, 8, 8);
 	KUNIT_EXPECT_EQ(test, xe_format_esp.sn_max, 0xffffffffULL);
 	xe_format_esp.build(got, htonl(0xfedcba98), seq);
 	KUNIT_EXPECT_EQ(test, memcmp(got, hdr, 8), 0);
