@@ -149,7 +149,7 @@ check_layout() {
 		bad=1
 	fi
 	if files ! -name '*.md' ! -name '*.patch' ! -name series ! -name '*.json' ! -name '*.txt' \
-		! -path './.*' ! -path ./COPYING |
+		! -path './.*' ! -path ./COPYING ! -path ./MAINTAINERS |
 		xargs grep -L SPDX-License-Identifier: | grep .; then
 		echo "no SPDX line in these"
 		bad=1
