@@ -12,14 +12,17 @@
 
 #include "control.h"
 
-/* Not XFRM_TYPE_REPLAY_PROT: the kernel leaves sequence numbers alone */
-static const struct xfrm_type xe_life_type = {
-	.owner		= THIS_MODULE,
-	.proto		= IPPROTO_ESP,
-	.destructor	= xe_sa_destructor,
-	.input		= xe_input,
-	.output		= xe_output,
-};
+/* As the kernel's own type of the family, but for what we are here for */
+static void xe_life_type(struct xfrm_type *type, const struct xfrm_type *orig)
+{
+	*type = *orig;
+	type->owner = THIS_MODULE;
+	/* The kernel leaves sequence numbers alone */
+	type->flags &= ~XFRM_TYPE_REPLAY_PROT;
+	type->destructor = xe_sa_destructor;
+	type->input = xe_input;
+	type->output = xe_output;
+}
 
 /* Everything about the state that can be checked before it is in place */
 static int xe_life_check(const struct xfrm_state *x,
@@ -224,7 +227,7 @@ int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
 	sa = xe_life_alloc(xn, params, extack);
 	if (!sa)
 		return -ENOMEM;
-	sa->type = xe_life_type;
+	xe_life_type(&sa->type, gate->orig);
 	sa->gate = gate;
 	sa->x = x;
 	sa->id = (struct xe_id){
