@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# check: 6.1-cloud
+# check: 7.3-uml
 #
 # Every mode with every inner and outer family, on our own path and on the kernel's:
 # TCP, datagrams of all lengths, IPv4 options, IPv6 extension headers, PMTU, and every
