@@ -63,7 +63,7 @@ help:
 	@echo 'make install         install it for modprobe, as root (INSTALL_MOD_PATH=...)'
 	@echo 'make check-config    name what the kernel of KDIR lacks'
 	@echo 'make iproute2        build the patched ip; prints where it is'
-	@echo 'make check           does it work? Ten minutes, and the set-up that it needs'
+	@echo 'make check           does it work? Twelve minutes, and the set-up that it needs'
 	@echo 'make check-full      all tests, on all kernels: an hour or two'
 	@echo '                     TESTS="static selftests/basic kunit" only these (globs)'
 	@echo '                     KERNELS="6.1" or "6.1-cloud 6.1-debug" only on these'

@@ -7,8 +7,8 @@
  * VTI), what GRO found first, and for all when fastpath is off. Either has put
  * fragments together (section 3.4.1) and found the SA (3.4.2).
  *
- * Nothing is believed before the ICV is good: until then the packet has cost
- * its sender a look at a window, and us one pass of the cipher, no more.
+ * Nothing is believed before the ICV is good: until then a packet has cost us a
+ * look at a window, perhaps a copy, and one pass of the cipher, no more.
  */
 #include <crypto/aead.h>
 #include <net/gro_cells.h>

@@ -45,17 +45,17 @@
  *	mtu.c		how long the kernel takes packets to be
  *	standin.c	what a received packet has in its secpath
  *	classify.c	which subspace one takes
- *	output.c	packets out, RFC 4303 section 3.3
- *	hook.c		by our own path
+ *	output.c	packets out, RFC 4303 section 3.3: number, header, cipher
+ *	hook.c		fast path: how output.c comes by packets
  *	dummy.c		packets of nothing
- *	input.c		packets in, RFC 4303 section 3.4
- *	receive.c	by our own path
+ *	input.c		packets in, RFC 4303 section 3.4: window, cipher, trailer
+ *	receive.c	fast path: how input.c comes by packets
  *
  *  control: control.h
  *	params.c	what an announcement says
  *	announce.c	what an SA that does not exist yet shall be
  *	life.c		how an extended SA comes to be and ends
- *	gate.c		every ESP state is initialised through here
+ *	gate.c		every new ESP state comes here; announcements are claimed
  *	netlink.c	requests: announce, withdraw, get, set, capabilities
  *	main.c		the module
  */

@@ -88,7 +88,7 @@ drop:
 
 /*
  * A cipher that may wait keeps packets beyond the RCU section that we found the
- * SA in: xe_sa_destructor() waits for those that have been started and not
+ * SA in: xe_life_end() waits for those that have been started and not
  * finished. Each CPU counts for itself.
  */
 static void xe_fast_started(struct xe_sa *sa, struct sk_buff *skb)
