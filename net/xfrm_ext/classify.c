@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which subspace does a packet take? By its CPU, its DSCP, its mark or its flow:
- * what is looked at is here, what becomes of it is in select.h.
+ * Of which class is a packet? By its DSCP, its mark or its flow: what is looked at
+ * is here, what becomes of it is in select.h.
  */
 #include <net/dsfield.h>
 #include <net/flow_dissector.h>
@@ -61,16 +61,16 @@ static u8 xe_dscp(const struct xe_sa *sa, const struct sk_buff *skb)
 }
 
 /**
- * xe_select - which subspace does a packet take?
+ * xe_classify - of which class is a packet that is sent?
  * @sa: SA
  * @skb: outer header in place, data at the payload
  * @next_header: of the payload
  *
  * Context: BH off.
- * Return: its place in the SA's range.
+ * Return: the class, for xe_select_place().
  */
-u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb,
-	      u8 next_header)
+u32 xe_classify(const struct xe_sa *sa, const struct sk_buff *skb,
+		u8 next_header)
 {
 	const struct xe_select *s = &sa->params.select;
 	u32 value = 0;
@@ -86,6 +86,5 @@ u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb,
 		value = xe_flow_hash(sa, skb, next_header);
 		break;
 	}
-	return xe_select_place(s, xe_select_class(s, value),
-			       raw_smp_processor_id());
+	return xe_select_class(s, value);
 }

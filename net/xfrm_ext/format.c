@@ -20,23 +20,14 @@ static struct xe_seq esp64_parse(const u8 *hdr)
 	return (struct xe_seq){ .subspace = n >> 48, .sn = n & XE_SN_MAX };
 }
 
-static void esp64_frame(struct xe_frame *frame, const u8 *hdr, u32 trailer,
-			struct xe_seq seq)
-{
-	*frame = (struct xe_frame){
-		.hdr_len = 12, .aad_len = 12, .trailer = trailer,
-		.number = xe_number(seq),
-	};
-}
-
 /* draft-ponchon-ipsecme-anti-replay-subspaces: all 64 bits on the wire */
 const struct xe_format xe_format_esp64 = {
 	.hdr_min	= 12,
 	.hdr_len	= 12,
+	.aad_len	= 12,
 	.sn_max		= XE_SN_MAX,
 	.build		= esp64_build,
 	.parse		= esp64_parse,
-	.frame		= esp64_frame,
 	.aad		= esp64_build,
 };
 
@@ -51,34 +42,16 @@ static struct xe_seq esp_parse(const u8 *hdr)
 	return (struct xe_seq){ .sn = get_unaligned_be32(hdr + 4) };
 }
 
-static void esp_frame(struct xe_frame *frame, const u8 *hdr, u32 trailer,
-		      struct xe_seq seq)
-{
-	*frame = (struct xe_frame){
-		.hdr_len = 8, .aad_len = 8, .trailer = trailer,
-		.number = xe_number(seq),
-	};
-}
-
 /* RFC 4303 */
 const struct xe_format xe_format_esp = {
 	.hdr_min	= 8,
 	.hdr_len	= 8,
+	.aad_len	= 8,
 	.sn_max		= U32_MAX,
 	.build		= esp_build,
 	.parse		= esp_parse,
-	.frame		= esp_frame,
 	.aad		= esp_build,
 };
-
-static void esn_frame(struct xe_frame *frame, const u8 *hdr, u32 trailer,
-		      struct xe_seq seq)
-{
-	*frame = (struct xe_frame){
-		.hdr_len = 8, .aad_len = 12, .trailer = trailer,
-		.number = xe_number(seq),
-	};
-}
 
 /*
  * RFC 4303 section 2.2.1: extended sequence numbers. Here they end after 48
@@ -87,11 +60,11 @@ static void esn_frame(struct xe_frame *frame, const u8 *hdr, u32 trailer,
 const struct xe_format xe_format_esn = {
 	.hdr_min	= 8,
 	.hdr_len	= 8,
+	.aad_len	= 12,
 	.sn_max		= XE_SN_MAX,
 	.high_half	= true,
 	.build		= esp_build,
 	.parse		= esp_parse,
-	.frame		= esn_frame,
 	/* RFC 4106 section 5: SPI, then all 64 bits, as it happens */
 	.aad		= esp64_build,
 };

@@ -39,13 +39,15 @@ struct xe_frame {
 /**
  * struct xe_format - a layout on the wire
  * @hdr_min: octets that @parse and @frame may look at
- * @hdr_len: octets before the IV of a packet that is sent
+ * @hdr_len: octets before the IV, of a packet that is sent
+ * @aad_len: octets that authenticate the header of such a packet
  * @sn_max: the last sequence number that is sent or accepted, XE_SN_MAX at most
  * @high_half: only the lower 32 bits of a number are sent: see xe_esn_number()
  * @build: write the header; @hdr has hdr_len octets; @spi in network order
  * @parse: read what stands in a received header, not authenticated yet
- * @frame: how the packet with that number, the whole number, is laid out; @hdr is
- *         its header if it has been received, NULL if it is sent; @trailer is the SA's
+ * @frame: if packets differ: correct what xe_format_frame() has taken from above. @hdr
+ *         is the packet's header if it has been received, NULL if it is sent; @seq
+ *         is the whole of its number
  * @aad: write what authenticates the header of a packet with that number, the
  *       whole number; @aad has xe_frame::aad_len octets
  *
@@ -54,11 +56,12 @@ struct xe_frame {
 struct xe_format {
 	unsigned int hdr_min;
 	unsigned int hdr_len;
+	unsigned int aad_len;
 	u64 sn_max;
 	bool high_half;
 	void (*build)(u8 *hdr, __be32 spi, struct xe_seq seq);
 	struct xe_seq (*parse)(const u8 *hdr);
-	void (*frame)(struct xe_frame *frame, const u8 *hdr, u32 trailer,
+	void (*frame)(struct xe_frame *frame, const u8 *hdr,
 		      struct xe_seq seq);
 	void (*aad)(u8 *aad, __be32 spi, struct xe_seq seq);
 };
@@ -88,6 +91,28 @@ extern const struct xe_format xe_format_esn;
 static inline u64 xe_number(struct xe_seq seq)
 {
 	return (u64)seq.subspace << 48 | seq.sn;
+}
+
+/**
+ * xe_format_frame - how a packet is laid out
+ * @format: of its SA
+ * @frame: to be filled in
+ * @hdr: the header of a received packet, xe_format::hdr_min octets; NULL: it is sent
+ * @trailer: enum xfrm_ext_trailer, of its SA
+ * @seq: its number, the whole of it
+ *
+ * Context: any.
+ */
+static inline void xe_format_frame(const struct xe_format *format,
+				   struct xe_frame *frame, const u8 *hdr,
+				   u32 trailer, struct xe_seq seq)
+{
+	frame->hdr_len = format->hdr_len;
+	frame->aad_len = format->aad_len;
+	frame->trailer = trailer;
+	frame->number = xe_number(seq);
+	if (format->frame)
+		format->frame(frame, hdr, seq);
 }
 
 /* format.c APIs: any context */

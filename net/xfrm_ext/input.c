@@ -245,7 +245,7 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	if (!op)
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOMEM, seq, fast,
 				 -ENOMEM);
-	sa->format->frame(&frame, skb->data, sa->params.trailer, seq);
+	xe_format_frame(sa->format, &frame, skb->data, sa->params.trailer, seq);
 	op->seq = seq;
 	op->frame = frame;
 	op->fast = fast;

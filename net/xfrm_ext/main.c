@@ -44,7 +44,7 @@
  *  packets: packet.h
  *	mtu.c		how long the kernel takes packets to be
  *	standin.c	what a received packet has in its secpath
- *	classify.c	which subspace one takes
+ *	classify.c	of which class one is, where that picks its subspace
  *	output.c	packets out, RFC 4303 section 3.3: number, header, cipher
  *	hook.c		fast path: how output.c comes by packets
  *	dummy.c		packets of nothing

@@ -181,7 +181,7 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 		goto drop_op;
 	}
 	op->seq = seq;
-	sa->format->frame(&op->frame, NULL, sa->params.trailer, seq);
+	xe_format_frame(sa->format, &op->frame, NULL, placement, seq);
 	op->fast = fast;
 	op->sent = sent;
 

@@ -20,8 +20,20 @@ struct xfrm_state *xe_standin_get(struct xe_sa *sa, const struct sk_buff *skb,
 void xe_standin_exit(struct xe_sa *sa);
 
 /* classify.c APIs: BH off */
-u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb,
-	      u8 next_header);
+u32 xe_classify(const struct xe_sa *sa, const struct sk_buff *skb,
+		u8 next_header);
+
+/* Which subspace does a packet take? Its place in the SA's range */
+static inline u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb,
+			    u8 next_header)
+{
+	const struct xe_select *s = &sa->params.select;
+	u32 class = 0;
+
+	if (unlikely(s->by != XFRM_EXT_SELECT_CPU))
+		class = xe_classify(sa, skb, next_header);
+	return xe_select_place(s, class, raw_smp_processor_id());
+}
 
 /* output.c APIs: */
 int xe_output(struct xfrm_state *x, struct sk_buff *skb);

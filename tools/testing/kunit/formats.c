@@ -148,12 +148,43 @@ static void frame_is(struct kunit *test, const struct xe_format *format,
 	u32 trailer;
 
 	for (trailer = 0; trailer < 6; trailer++) {
-		format->frame(&frame, trailer & 1 ? hdr : NULL, trailer / 2,
-			      (struct xe_seq){ .sn = 0x123456 + trailer });
+		xe_format_frame(format, &frame, trailer & 1 ? hdr : NULL,
+				trailer / 2,
+				(struct xe_seq){ .sn = 0x123456 + trailer });
 		KUNIT_EXPECT_EQ(test, frame.hdr_len, hdr_len);
 		KUNIT_EXPECT_EQ(test, frame.aad_len, aad_len);
 		KUNIT_EXPECT_EQ(test, frame.trailer, trailer / 2);
 		KUNIT_EXPECT_EQ(test, frame.number, 0x123456ULL + trailer);
+	}
+}
+
+/* Twice the length with a bit set; without the trailer; a number of its own */
+static void odd_frame(struct xe_frame *frame, const u8 *hdr, struct xe_seq seq)
+{
+	if (hdr && hdr[0] & 0x80)
+		frame->hdr_len *= 2;
+	frame->trailer = XFRM_EXT_TRAILER_OMIT;
+	frame->number = seq.sn;
+}
+
+/* A format whose packets differ has the last word */
+static void frames(struct kunit *test)
+{
+	static const u8 hdr[2] = { 0x80, 0x7f };
+	struct xe_format format = {
+		.hdr_min = 1, .hdr_len = 4, .aad_len = 8, .frame = odd_frame,
+	};
+	struct xe_seq seq = { .subspace = 7, .sn = 9 };
+	struct xe_frame frame;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		xe_format_frame(&format, &frame, i < 2 ? &hdr[i] : NULL,
+				XFRM_EXT_TRAILER_END, seq);
+		KUNIT_EXPECT_EQ(test, frame.hdr_len, i ? 4 : 8);
+		KUNIT_EXPECT_EQ(test, frame.aad_len, 8);
+		KUNIT_EXPECT_EQ(test, frame.trailer, XFRM_EXT_TRAILER_OMIT);
+		KUNIT_EXPECT_EQ(test, frame.number, 9);
 	}
 }
 
@@ -402,6 +433,7 @@ static void trailer_lengths(struct kunit *test)
 static struct kunit_case formats_cases[] = {
 	KUNIT_CASE(esp64_limits),
 	KUNIT_CASE(esp_headers),
+	KUNIT_CASE(frames),
 	KUNIT_CASE(esn_examples),
 	KUNIT_CASE(esn_appendix_a),
 	KUNIT_CASE(nonces),

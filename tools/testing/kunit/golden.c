@@ -30,7 +30,7 @@ static void esp64_golden(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, xe_format_esp64.hdr_len, sizeof(g->header));
 	xe_format_esp64.build(hdr, cpu_to_be32(g->spi), seq);
 	KUNIT_EXPECT_EQ(test, memcmp(hdr, g->header, sizeof(g->header)), 0);
-	xe_format_esp64.frame(&frame, NULL, 0, seq);
+	xe_format_frame(&xe_format_esp64, &frame, NULL, 0, seq);
 	KUNIT_ASSERT_EQ(test, frame.hdr_len, sizeof(g->header));
 	KUNIT_ASSERT_EQ(test, frame.aad_len, sizeof(g->aad));
 	xe_format_esp64.aad(aad, cpu_to_be32(g->spi), seq);
