@@ -10,7 +10,8 @@
 . "$(dirname "$0")/lib.sh"
 
 modprobe xfrm_ext
-seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
+# "make check" does the same each time
+seed=${SEED:-$([[ $quick ]] && echo 1 || echo $((RANDOM * 32768 + RANDOM)))}
 echo "# SEED=$seed SEQUENCES=${SEQUENCES:-20} STEPS=${STEPS:-8}"
 # shellcheck disable=SC2086 # words
 run "stock and extended SAs, seed $seed" \

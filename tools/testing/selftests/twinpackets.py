@@ -6,6 +6,7 @@ import struct
 
 UDP, TCP, ICMP, ICMP6, GRE, FRAGMENT, ESP = 17, 6, 1, 58, 47, 44, 50
 SYN, ACK, PSH, FIN, RST = 2, 16, 8, 1, 4
+SERVICES = (7, 9, 80)
 VXLAN = (4789).to_bytes(2, "big")
 
 
@@ -79,6 +80,17 @@ def packets(src, dst, proto, payload, *, tos=0, ttl=64, df=True, options=b"", id
         0x2000 if at + cut < len(payload) else 0), **more) for at in range(0, len(payload), cut)]
 
 
+def ports(data, at, proto):
+    """Without a source port that NAT has drawn because another was taken, and the checksum."""
+    if proto not in (TCP, UDP) or len(data) < at + 20:
+        return data
+    port = int.from_bytes(data[at:at + 2], "big")
+    if port >= 1024 or port in SERVICES:
+        return data
+    check = at + (16 if proto == TCP else 6)
+    return data[:at] + b"\0\0" + data[at + 2:check] + b"\0\0" + data[check + 2:]
+
+
 def plain(data):
     """Without the Identification, which a sender chooses as it likes (and in IPv6 conntrack, of what it
     has put together and cuts again), also of a packet that an ICMP error tells of, whose checksum
@@ -90,14 +102,14 @@ def plain(data):
             data = data[:44] + b"\0\0\0\0" + data[48:]
         if data[6] == ICMP6 and len(data) >= 88 and data[40] in (1, 2, 3, 4):
             return data[:42] + b"\0\0" + data[44:48] + plain(data[48:])
-        return data
+        return ports(data, 40, data[6])
     head = (data[0] & 15) * 4
     data = data[:4] + b"\0\0" + data[6:10] + b"\0\0" + data[12:]
     if data[9] == UDP and data[head + 2:head + 4] == VXLAN and not data[6] & 0x1F and not data[7]:
         return data[:head + 6] + b"\0\0" + inside(data[head + 8:])
     if data[9] == ICMP and len(data) >= head + 28 and data[head] in (3, 11, 12):
         return data[:head + 2] + b"\0\0" + data[head + 4:head + 8] + plain(data[head + 8:])
-    return data
+    return data if data[6] & 0x1F or data[7] else ports(data, head, data[9])
 
 
 def inside(data):
