@@ -31,37 +31,38 @@ algorithms=(
 	'null-cmac pair ecb(cipher_null) 0 cmac(aes) 16 96'
 )
 
-# A key of so many octets, for a direction and a purpose; of none, as a batch has it
-key_of() { # octets direction [purpose]
-	local i first=$((16 * $2 + 64 * ${3:-0}))
+# The words of an SA of direction 1 or 2, and the same for the reference, without braces: sets
+# in_words and in_json of that direction. To begin a process takes its time. The first of its
+# keys is that of SPI 0x100 or 0x200.
+words_are() { # direction aead|pair word...
+	local n=$1 key key_enc
 
-	if (($1 == 0)); then
-		printf '""'
-		return
-	fi
-	printf '0x'
-	for ((i = 0; i < $1; i++)); do
-		printf '%02x' $(((first + i) & 255))
-	done
-}
-
-# The words of an SA of direction 1 or 2
-words_of() { # direction aead|pair word...
+	key_for $((n << 8)) "$4"
 	case $2 in
-	aead) echo "aead $3 $(key_of "$4" "$1") $5" ;;
-	pair) echo "enc $3 $(key_of "$4" "$1") auth-trunc $5 $(key_of "$6" "$1" 1) $7" ;;
-	esac
-}
-
-# The same for the reference, without braces
-reference_words() { # direction aead|pair word...
-	case $2 in
-	aead) echo "\"aead\": \"$3\", \"key\": \"$(key_of "$4" "$1")\", \"icv\": $5" ;;
+	aead)
+		in_words[n]="aead $3 $key $5"
+		in_json[n]="\"aead\": \"$3\", \"key\": \"$key\", \"icv\": $5"
+		;;
 	pair)
-		echo "\"enc\": \"$3\", \"key\": \"$(key_of "$4" "$1" | tr -d '"')\", \"auth\": \"$5\"," \
-			"\"auth_key\": \"$(key_of "$6" "$1" 1)\", \"icv\": $7"
+		# There is none of no octets, as a batch has it, and as JSON has it
+		key_enc=${key#0x}
+		key_enc=${key_enc:+$key}
+		key_for $((n << 8 | 1)) "$6"
+		in_words[n]="enc $3 ${key_enc:-\"\"} auth-trunc $5 $key $7"
+		in_json[n]="\"enc\": \"$3\", \"key\": \"$key_enc\", \"auth\": \"$5\","
+		in_json[n]+=" \"auth_key\": \"$key\", \"icv\": $7"
 		;;
 	esac
+}
+
+words_of() { # direction aead|pair word...
+	words_are "$@"
+	echo "${in_words[$1]}"
+}
+
+reference_words() { # direction aead|pair word...
+	words_are "$@"
+	echo "${in_json[$1]}"
 }
 
 # Does an algorithm have a nonce of which the IV can be left out (RFC 8750)?
@@ -69,16 +70,10 @@ has_implicit() { # aead|pair name
 	[[ $1 == aead && $2 != 'rfc4543(gcm(aes))' ]]
 }
 
-# Sets in_words and in_json of both directions. To begin a process takes its time
+# Both directions
 algorithm_is() { # aead|pair word...
-	local n
-
-	[[ ${of_algorithm-} != "$*" ]] || return 0
-	of_algorithm=$*
-	for n in 1 2; do
-		in_words[n]=$(words_of "$n" "$@")
-		in_json[n]=$(reference_words "$n" "$@")
-	done
+	words_are 1 "$@"
+	words_are 2 "$@"
 }
 
 # The words of an extension, the same for the reference (without braces), and how many

@@ -30,9 +30,33 @@ quick=${QUICK-}
 # shellcheck disable=SC2034 # for the scripts that read this
 if [[ ${KERNEL_NAME-} == *-uml && ! $quick ]]; then whole=1; else whole=; fi
 
-key1=0x000102030405060708090a0b0c0d0e0fcafebabe
-key2=0x101112131415161718191a1b1c1d1e1fdeadbeef
 aead='rfc4106(gcm(aes))'
+
+# A key is one SA's, once: whatever makes SAs anew has new keys before. run() does that, and
+# tunnel(), mode_sas() and flush(), but nothing that is for one end only: both need the same.
+# Sets key1 and key2, of SPIs 0x100 and 0x200.
+new_keys() {
+	local key
+
+	printf -v keys '%08x%08x%08x%08x' "$SRANDOM" "$SRANDOM" "$SRANDOM" "$SRANDOM"
+	key_for 0x100
+	key1=$key
+	key_for 0x200
+	key2=$key
+}
+
+# Sets key, to that of an SPI until there are new ones: the SPI, and what all have in common
+key_for() { # spi [octets]
+	local size=$((2 * ${2:-${OCTETS:-20}}))
+
+	printf -v key '%08x' "$1"
+	while ((${#key} < size)); do
+		key+=$keys
+	done
+	key=0x${key:0:size}
+}
+
+new_keys
 
 cleanup() {
 	local n
@@ -58,6 +82,7 @@ run() { # description function argument...
 
 	shift
 	count=$((count + 1))
+	new_keys
 	(
 		set -eE
 		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
@@ -333,6 +358,7 @@ sa_line() { # tx|rx 4|6 1>2|2>1 subspaces [more words]
 
 # The usual: both directions
 tunnel() { # 4|6 subspaces [more words]
+	new_keys
 	tunnel_end 1 tx rx "$@" | ip -n "$g1" -batch -
 	tunnel_end 2 rx tx "$@" | ip -n "$g2" -batch -
 }
@@ -348,6 +374,7 @@ tunnel_end() { # 1|2 end-of-1>2 end-of-2>1 4|6 subspaces [more words]
 flush() {
 	local n
 
+	new_keys
 	for n in "$g1" "$g2"; do
 		ip -n "$n" -batch - <<<$'xfrm state flush\nxfrm policy flush'
 	done
@@ -372,6 +399,7 @@ mode_lines() { # mode out|in spi reqid key inner-src inner-dst outer-src outer-d
 mode_sas() { # mode inner-1 inner-2 outer-1 outer-2 [words of senders [of receivers]]
 	local tx=${6-} rx=${7-}
 
+	new_keys
 	{
 		printf 'xfrm %s flush\n' state policy
 		mode_lines "$1" out 0x100 1 "$key1" "$2" "$3" "$4" "$5" "$tx"
