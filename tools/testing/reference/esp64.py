@@ -311,6 +311,13 @@ def unseal(sa, esp, top=0, window=1 << 16):
     return subspace, sn, used, plain
 
 
+def opened(sa, esp):
+    """An ESP packet as it is without its key: header, IV and plaintext. What two SAs with the
+    same numbers have sent can be compared so."""
+    *_, plain = unseal(sa, esp)
+    return esp[: sa.header_len + sa.iv_len] + plain
+
+
 def decode(sa, packet, top=0):
     """Take an outer IP packet apart; a DecodeError says what is wrong with it."""
     head, esp = split(sa, packet)

@@ -81,6 +81,7 @@ carries() { # mode inner outer path format trailer iv algorithm-words...
 	local mode=$1 inner=$2 outer=$3 path=$4 i1 i2 o1 o2 words extension subspaces
 
 	mode_addresses "$mode" "$inner" "$outer"
+	new_keys
 	variant "${@:5}"
 	[[ $path == stock ]] || fastpath "$path"
 	ends "$mode" "$path" "${@:8}"

@@ -13,8 +13,7 @@ modes_open() {
 	done
 	traffic_open "$g1"
 	mkfifo "$tmp/modes.in" "$tmp/modes.out"
-	"$here/modes.py" "$g1" "$g2" "$tmp/modes.log" "$key1" "$key2" \
-		<"$tmp/modes.in" >"$tmp/modes.out" &
+	"$here/modes.py" "$g1" "$g2" "$tmp/modes.log" <"$tmp/modes.in" >"$tmp/modes.out" &
 	exec {modes_in}>"$tmp/modes.in" {modes_out}<"$tmp/modes.out"
 	rm "$tmp/modes.in" "$tmp/modes.out"
 	read -r -t $((60 * factor)) <&"$modes_out"
@@ -28,7 +27,7 @@ modes_open() {
 modes() { # verb word...
 	local answer=nothing
 
-	echo "$*" >&"$modes_in"
+	echo "$key1 $*" >&"$modes_in"
 	read -r -t $((100 * factor)) answer <&"$modes_out" || true
 	[[ ${QUIET-} && $answer == ok ]] || cat "$tmp/modes.log"
 	expect "answer" "$answer" ok

@@ -3,11 +3,12 @@
 """Two hosts that are the ends of their SAs: what one sends, what is on the link
 between them, what the other delivers; and what all of it should have been.
 
-    modes.py NS1 NS2 LOG KEY1 KEY2 < requests, one a line
+    modes.py NS1 NS2 LOG < requests, one a line
 
 Answers every request with "ok" or "failed", after it has written to LOG what
 there is to say. It stays, and has sockets in both namespaces, because starting it
-takes its time. Everything that it sends, it sends on one CPU.
+takes its time. Everything that it sends, it sends on one CPU. Before a request stands the
+key of SPI 0x100, as lib.sh's key_for() makes it.
 
     begin MODE INNER OUTER WAY [FILE]
                                  new SAs are there: forget what was before. WAY is
@@ -220,12 +221,10 @@ class Received:
 class Bench:
     """Both, and SAs between them."""
 
-    def __init__(self, ns1, ns2, key1, key2):
+    def __init__(self, ns1, ns2):
         os.sched_setaffinity(0, {0})
         self.hosts = {1: Host(ns1), 2: Host(ns2)}
-        self.keys = {1: key1, 2: key2}
-        self.seen = {}
-        self.opened = contextlib.ExitStack()
+        self.key, self.seen, self.opened = None, {}, contextlib.ExitStack()
 
     def begin(self, mode, inner, outer, way, path=None):
         self.mode, self.way = mode, way
@@ -318,7 +317,8 @@ class Bench:
                 # As the link's end has them, if it shows them twice, as tunnels do
                 came = [p for p in self.hosts[2].came[came_before:] if esp_at(p) is None]
                 self.same("decapsulated", came, [self.becomes(p) for p in sent])
-        self.seen[self.mode, self.inner, self.outer, self.way] = sent, wire, got
+        sa = esp64.SA.from_dict(self.words_of(SPIS[1], 1, (self.src, self.dst)))
+        self.seen[self.mode, self.inner, self.outer, self.way] = sent, wire, got, sa
         say(f"{len(sent)} packets of {min(map(len, sent))} to {max(map(len, sent))} octets,"
             f" at most {self.mtu} fit")
 
@@ -466,7 +466,7 @@ class Bench:
         print(f"MTU {self.mtu}" + (f" of {fits}" if fits > self.mtu else ""))
 
     def padded(self, to):
-        sent, wire, _ = self.seen[self.mode, self.inner, self.outer, self.way]
+        sent, wire, *_ = self.seen[self.mode, self.inner, self.outer, self.way]
         to = min(int(to), self.mtu)
         expect("octets of ESP", [len(packet) - esp_at(packet) for packet in wire],
                [self.shape.length(max(to, len(packet))) for packet in sent])
@@ -498,7 +498,7 @@ class Bench:
                                        for n, h in self.hosts.items()}, sent)
         if min(sent.values()) < 10:
             raise Wrong(f"hardly any packets: {sent}")
-        self.judge({SPIS[n]: (self.keys[n], n, (self.src, self.dst)) for n in (1, 2)})
+        self.judge({SPIS[n]: (n, (self.src, self.dst)) for n in (1, 2)})
 
     def unicast(self, packets):
         """Without what hosts say to their link by themselves."""
@@ -510,19 +510,21 @@ class Bench:
             if esp_at(packet) is None:
                 raise Wrong(f"in clear: {packet.hex()}")
 
+    def words_of(self, spi, host, inner, **more_words):
+        """The reference's words for the SA by which host sends."""
+        src, dst = OUTER[self.outer][:: 3 - 2 * host]
+        words = {"spi": hex(spi), "key": f"0x{spi:08x}{self.key[10:]}", "icv": 128, "src": src,
+                 "dst": dst, "mode": self.mode} | self.words[host] | more_words
+        return words | {"inner": inner[:: 3 - 2 * host]} if self.mode == "beet" else words
+
     def judge(self, sas, **more_words):
         """The reference's judgement of all packets."""
         with tempfile.TemporaryDirectory() as directory:
             args = ["check_capture.py", "--unordered", "--only"]
-            for spi, (key, host, inner) in sas.items():
-                ends = OUTER[self.outer][:: 1 if host == 1 else -1]
-                words = {"spi": hex(spi), "key": key, "icv": 128, "src": ends[0], "dst": ends[1],
-                         "mode": self.mode} | self.words[host] | more_words
-                if self.mode == "beet":
-                    words["inner"] = inner[:: 1 if host == 1 else -1]
-                path = f"{directory}/{spi}.json"
-                pathlib.Path(path).write_text(json.dumps(words), encoding="ascii")
-                args += ["--sa", path]
+            for spi, (host, inner) in sas.items():
+                words = self.words_of(spi, host, inner, **more_words)
+                args += ["--sa", f"{directory}/{spi}.json"]
+                pathlib.Path(args[-1]).write_text(json.dumps(words), encoding="ascii")
             for n, host in self.hosts.items():
                 pcap.write(f"{directory}/{n}.pcap", list(self.unicast(host.left)))
                 args.append(f"{directory}/{n}.pcap")
@@ -611,17 +613,18 @@ class Bench:
                 for way in ("on", "off", "stock")}
         if not seen["on"]:
             raise Wrong("there is nothing of our own path to compare with")
-        sent, fast, got = seen["on"]
+        sent, fast, got, sa = seen["on"]
         for way in ("off", "stock"):
             if seen[way] and seen[way][0] != sent:
                 raise Wrong(f"other packets have been sent, {way}")
         if seen["off"]:
-            _, slow, got_slow = seen["off"]
+            _, slow, got_slow, sa_slow = seen["off"]
             self.same("in front of ESP", [comparable(self.mode, p) for p in fast],
                       [comparable(self.mode, p) for p in slow])
-            self.same("ESP", [p[esp_at(p) :] for p in fast], [p[esp_at(p) :] for p in slow])
+            self.same("ESP", [esp64.opened(sa, p[esp_at(p) :]) for p in fast],
+                      [esp64.opened(sa_slow, p[esp_at(p) :]) for p in slow])
             self.same("delivered", got, got_slow)
-        _, stock, got_stock = seen["stock"]
+        _, stock, got_stock, _ = seen["stock"]
         self.same("in front of ESP but for lengths, by stock ESP",
                   [without_length(comparable(self.mode, p)) for p in fast],
                   [without_length(comparable(self.mode, p)) for p in stock])
@@ -712,8 +715,7 @@ class Bench:
             expect("whole", sinks[spi].recv(1 << 16), b"whole")
         self.look()
         self.no_clear(wire)
-        self.judge({spi: (self.keys[1], 1, (src, dst)) for spi, dst in FRAGMENT_TO.items()},
-                   beet_frag=True)
+        self.judge({spi: (1, (src, dst)) for spi, dst in FRAGMENT_TO.items()}, beet_frag=True)
         say(f"{len(sent)} fragments of {len(payloads)} datagrams,"
             f" {self.hosts[1].reassembly.fragments} fragments on the link")
 
@@ -741,8 +743,7 @@ class Bench:
             counters = self.fragment_counters(2, spi)
             expect("accepted, drops", (counters["rx-packets"], drops(counters)), (len(sent), {}))
             self.look()
-            sa = esp64.SA(spi, bytes.fromhex(self.keys[1][2:]), 16, *OUTER[self.outer], 1,
-                          format="esp")
+            sa = esp64.SA.from_dict(self.words_of(spi, 1, (src, dst), format="esp"))
             for packet in self.hosts[1].left[-len(sent) :]:
                 found.add(esp64.unseal(sa, packet[esp_at(packet) :])[3][3])
         # Or there is nothing in it that could be taken for a fragment's
@@ -774,13 +775,13 @@ class Bench:
 
 def main():
     """The command line."""
-    if len(sys.argv) != 6:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    _, ns1, ns2, log, key1, key2 = sys.argv
-    bench = Bench(ns1, ns2, key1, key2)
+    _, ns1, ns2, log = sys.argv
+    bench = Bench(ns1, ns2)
     print("ready", flush=True)
     for line in sys.stdin:
-        verb, *words = line.split()
+        bench.key, verb, *words = line.split()
         verdict = "ok"
         with open(log, "w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
             try:

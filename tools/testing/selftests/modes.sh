@@ -71,6 +71,7 @@ carries() { # mode inner outer path
 which_path() { # mode path
 	local line
 
+	new_keys
 	line=$(mode_lines "$1" out 0x100 1 "$key1" "$i1" "$i2" "$o1" "$o2" ext rx-subspaces 1 | head -n 1)
 	ip -n "$g1" -batch - <<-EOF
 		xfrm state delete src $o1 dst $o2 proto esp spi 0x100
@@ -94,7 +95,7 @@ alike() { # mode inner outer
 
 # One end of three SAs: with fragments at both ends, not at the sender, not at the receiver
 fragment_lines() { # out|in outer
-	local o1 o2 dir=$1 n word
+	local o1 o2 dir=$1 n word key
 	local -a on
 
 	outer "$2"
@@ -105,7 +106,8 @@ fragment_lines() { # out|in outer
 	echo "xfrm state flush"
 	echo "xfrm policy flush"
 	for n in 0 1 2; do
-		mode_lines beet "$dir" $((0x100 + n)) $((n + 1)) "$key1" 10.1.0.1 10.2.0.$((n + 1)) \
+		key_for $((0x100 + n))
+		mode_lines beet "$dir" $((0x100 + n)) $((n + 1)) "$key" 10.1.0.1 10.2.0.$((n + 1)) \
 			"$o1" "$o2" ext "$word" 4 beet-frag "${on[n]}"
 	done
 }
@@ -122,13 +124,14 @@ fragments() { # outer path
 last=(4 65 130 193)
 
 stock_lines() { # out|in outer [words of the receiver]
-	local o1 o2 n
+	local o1 o2 n key
 
 	outer "$2"
 	echo "xfrm state flush"
 	echo "xfrm policy flush"
 	for n in "${!last[@]}"; do
-		mode_lines beet "$1" $((0x100 + n)) $((n + 1)) "$key1" 10.1.0."${last[n]}" \
+		key_for $((0x100 + n))
+		mode_lines beet "$1" $((0x100 + n)) $((n + 1)) "$key" 10.1.0."${last[n]}" \
 			10.2.0."${last[n]}" "$o1" "$o2" "${@:3}"
 	done
 }

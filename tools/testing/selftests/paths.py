@@ -5,7 +5,8 @@
     paths.py send DEV MAC NETWORK...   always the same packets out of DEV: to 10.2.N.2
                                        and fd02:N::2 for each number
     paths.py compare DIRECTORY         its fast.wan, slow.wan, stock.wan: the tunnel's
-                                       packets; fast.lan, ...: what was delivered
+                                       packets; fast.lan, ...: what was delivered; fast.sas,
+                                       slow.sas: the SAs, which have other keys
 """
 
 import pathlib
@@ -133,6 +134,25 @@ def body(packet):
     return packet[48:] if packet[6] == 44 else packet[40:]
 
 
+def opened(packets, sas):
+    """ESP without its key, of fragments of one packet together."""
+    by_spi = {sa.spi.to_bytes(4, "big"): sa for sa in sas}
+    esp = b""
+    for packet in packets:
+        if packet[0] >> 4 == 4:
+            word = int.from_bytes(packet[6:8], "big")
+            at, more = (word & 0x1FFF) * 8, word & 0x2000
+        else:
+            word = int.from_bytes(packet[42:44], "big") if packet[6] == 44 else 0
+            at, more = word & ~7, word & 1
+        if at != len(esp):
+            sys.exit(f"a fragment at {at}, behind {len(esp)} octets")
+        esp += body(packet)
+        if not more:
+            yield esp64.opened(by_spi[esp[:4]], esp)
+            esp = b""
+
+
 def without_length(head):
     """An outer header but for its length: stock ESP's is four octets shorter."""
     if head[0] >> 4 == 4:
@@ -176,8 +196,15 @@ def compare(directory):
             yield f"wan {i}: outer header {heads[0].hex()} fast, {heads[1].hex()} slow"
         if without_length(heads[0]) != without_length(heads[2]):
             yield f"wan {i}: outer header {heads[0].hex()}, {heads[2].hex()} with stock ESP"
-        if body(fast) != body(slow):
-            yield f"wan {i}: ESP {body(fast).hex()} fast, {body(slow).hex()} slow"
+        if len(fast) != len(slow):
+            yield f"wan {i}: {len(fast)} octets fast, {len(slow)} slow"
+    fast, slow = (list(opened(got[f"{p}.wan"], esp64.load_sas(directory / f"{p}.sas")))
+                  for p in ("fast", "slow"))
+    for i, (one, other) in enumerate(zip(fast, slow)):
+        if one != other:
+            yield f"wan {i}: ESP {one.hex()} fast, {other.hex()} slow"
+    if len(fast) != len(slow):
+        yield f"{len(fast)} ESP packets fast, {len(slow)} slow"
     for i, (fast, slow, stock) in enumerate(zip(*(got[f"{p}.lan"] for p in ("fast", "slow", "stock")))):
         if fast != slow:
             yield f"lan {i}: {fast.hex()} fast, {slow.hex()} slow"

@@ -5,7 +5,7 @@
 #
 # Three times the same inner packets: over our own path, over the kernel's, and through
 # stock ESP. Ours and the kernel's path must send the same octets from the outer header
-# to the ICV, and deliver the same; stock ESP the same outer headers, and deliver the
+# to the ICV, but for the key, and deliver the same; stock ESP the same outer headers, and deliver the
 # same. So it is for every flag of an SA that has a say in the outer or the inner header,
 # as the packets came and with other DSCP and CE put on them on their way.
 . "$(dirname "$0")/lib.sh"
@@ -24,18 +24,31 @@ changed=10
 
 # SAs and policies of all networks
 ways() { # ns policy-direction outer [words that make the SAs extended]
-	local i o1 o2 n=$1 dir=$2
+	local i o1 o2 n=$1 dir=$2 key
 
 	outer "$3"
 	shift 3
 	for i in "${networks[@]}"; do
+		key_for $((0x100 + i))
 		echo "xfrm state add src $o1 dst $o2 proto esp spi $((0x100 + i)) reqid $i mode tunnel" \
-			"${flags[i % changed - 1]} aead $aead $key1 128 $*"
+			"${flags[i % changed - 1]} aead $aead $key 128 $*"
 		echo "xfrm policy add src 10.1.0.0/24 dst 10.2.$i.0/24 dir $dir" \
 			"tmpl src $o1 dst $o2 proto esp reqid $i mode tunnel"
 		echo "xfrm policy add src fd01::/64 dst fd02:$i::/64 dir $dir" \
 			"tmpl src $o1 dst $o2 proto esp reqid $i mode tunnel"
 	done | ip -n "$n" -batch -
+}
+
+# The same for the reference
+ways_reference() { # outer
+	local i o1 o2 key
+
+	outer "$1"
+	for i in "${networks[@]}"; do
+		key_for $((0x100 + i))
+		printf ', {"spi": %d, "key": "%s", "icv": 128, "src": "%s", "dst": "%s"}' \
+			$((0x100 + i)) "$key" "$o1" "$o2"
+	done | sed 's/^,/[/; s/$/]/'
 }
 
 same_packets() { # outer fast|slow|stock
@@ -49,6 +62,7 @@ same_packets() { # outer fast|slow|stock
 		ways "$g1" out "$outer" ext tx-subspaces 1
 		ways "$g2" fwd "$outer" ext rx-subspaces 1 window 4096
 		fastpath "$([[ $path == fast ]] && echo on || echo off)"
+		ways_reference "$outer" >"$tmp/$path.sas"
 	fi
 	record "$tmp/$path.wan" "$g1" wan -Q out 'ip proto 50 or ip6 proto 50 or ip6 proto 44'
 	record "$tmp/$path.lan" "$b" lan -Q in 'udp port 9'
