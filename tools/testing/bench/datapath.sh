@@ -53,18 +53,26 @@ pair() { # variant
 	end "r-$1" 2 1
 }
 
-key() { # octets
+# A key is one SA's, once: those of SAs made anew are new
+new_keys() {
+	printf -v keys '%08x' "$SRANDOM" "$SRANDOM" "$SRANDOM" "$SRANDOM" "$SRANDOM" "$SRANDOM" \
+		"$SRANDOM" "$SRANDOM"
+}
+new_keys
+
+key() { # octets spi
 	local k
 
-	printf -v k '%02x' $(seq 1 "$1")
-	echo "0x$k"
+	printf -v k '%08x' "$2"
+	k+=$keys
+	echo "0x${k:0:2 * $1}"
 }
 
-algorithm() { # alg
+algorithm() { # alg spi
 	case $1 in
-	aes128) echo "rfc4106(gcm(aes)) $(key 20) 128" ;;
-	aes256) echo "rfc4106(gcm(aes)) $(key 36) 128" ;;
-	chacha) echo "rfc7539esp(chacha20,poly1305) $(key 36) 128" ;;
+	aes128) echo "rfc4106(gcm(aes)) $(key 20 "$2") 128" ;;
+	aes256) echo "rfc4106(gcm(aes)) $(key 36 "$2") 128" ;;
+	chacha) echo "rfc7539esp(chacha20,poly1305) $(key 36 "$2") 128" ;;
 	esac
 }
 
@@ -86,7 +94,7 @@ sas() { # variant alg
 
 	[[ $1 != clear* ]] || return 0
 	state="state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel"
-	state+=" aead $(algorithm "$2")"
+	state+=" aead $(algorithm "$2" 0x100)"
 	ip -n "t-$1" -batch - <<-EOF2
 		xfrm state flush
 		xfrm policy flush
@@ -105,7 +113,7 @@ sas() { # variant alg
 beside() { # variant
 	local more
 
-	more="proto esp spi 0x300 reqid 3 mode tunnel aead $(algorithm aes128)"
+	more="proto esp spi 0x300 reqid 3 mode tunnel aead $(algorithm aes128 0x300)"
 	ip -n "t-$1" -batch - <<<"xfrm state add src 10.0.0.1 dst 10.0.0.3 $more ext tx-subspaces 1" ||
 		bail "no extended SA beside $1"
 	ip -n "r-$1" -batch - <<<"xfrm state add src 10.0.0.1 dst 10.0.0.4 $more ext rx-subspaces 1" ||
@@ -197,7 +205,7 @@ gateway() { # out|in variant
 	[[ $2 != *-flowtable ]] || flowtable "$n"
 	[[ $sa != clear ]] || return 0
 	ip -n "$n" -batch - <<-EOF2
-		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel aead $(algorithm aes128) $(words "$sa" $tx)
+		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel aead $(algorithm aes128 0x100) $(words "$sa" $tx)
 		xfrm policy add src $near dst $far dir out tmpl src $here dst $there proto esp reqid 1 mode tunnel
 		xfrm policy add src $far dst $near dir in tmpl src $there dst $here proto esp reqid 1 mode tunnel
 		xfrm policy add src $far dst $near dir fwd tmpl src $there dst $here proto esp reqid 1 mode tunnel
@@ -237,7 +245,7 @@ begun() { # variant
 	case $1 in
 	stock-* | esp64-*)
 		ip -n "$n" -batch - <<-EOF2
-			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 reqid 1 mode tunnel aead $(algorithm aes128) $(words "${1%-flowtable}" tx)
+			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 reqid 1 mode tunnel aead $(algorithm aes128 0x200) $(words "${1%-flowtable}" tx)
 		EOF2
 		;;
 	esac
@@ -311,6 +319,7 @@ done
 insn() { # alg size...
 	local alg=$1 variant len
 
+	new_keys
 	for variant in clear stock $variants; do
 		[[ $variant != clear || $alg == aes128 ]] || continue
 		sas "$variant" "$alg"
@@ -334,6 +343,7 @@ gso() { # variant alg
 with() {
 	local variant
 
+	new_keys
 	for variant in clear stock; do
 		sas $variant aes128
 		again $variant loaded
@@ -355,6 +365,7 @@ again() { # variant word
 pps() { # alg size packets rounds
 	local round variant
 
+	new_keys
 	for variant in $variants; do
 		sas "$variant" "$1"
 		warm "$variant" "$2" 2048

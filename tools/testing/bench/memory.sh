@@ -29,6 +29,7 @@ receive() { # spi subspaces window
 measure() { # subspaces window
 	local before idle=16 i one used all
 
+	reference_sa 4 '1>2' >"$tmp/sa"
 	before=$(kernel_memory)
 	for ((i = 0; i < idle; i++)); do
 		receive $((0x200 + i)) "$1" "$2"
@@ -57,7 +58,6 @@ measure() { # subspaces window
 sysctl -qw net.core.netdev_max_backlog=100000
 modprobe xfrm_ext
 pair
-reference_sa 4 '1>2' >"$tmp/sa"
 echo "#                             idle, octets         all in use, octets"
 echo "# subspaces window         itself    kernel's*       itself     kernel's"
 for n in 1 8 64 1024 65536; do

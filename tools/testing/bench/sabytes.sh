@@ -20,11 +20,12 @@ kernel_memory() {
 }
 
 states() { # number spi word...
-	local i
+	local i key
 
 	for ((i = 0; i < $1; i++)); do
+		key_for $(($2 + i))
 		echo "xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi $(($2 + i)) reqid 1" \
-			"mode tunnel aead $aead $key1 128 ${*:3}"
+			"mode tunnel aead $aead $key 128 ${*:3}"
 	done
 }
 
@@ -51,10 +52,11 @@ held() { # number name octets
 
 # A packet in each of the first one's subspaces
 use() {
-	local n
+	local n key
 
+	key_for 0x1000
 	printf '{"spi": "0x1000", "key": "%s", "icv": "128", "src": "10.0.0.1", "dst": "10.0.0.2"}\n' \
-		"$key1" >"$tmp/sa"
+		"$key" >"$tmp/sa"
 	for n in {0..7}; do
 		echo "valid $n 1"
 	done | ip netns exec "$g1" "$reference/inject.py" --sa "$tmp/sa" --batch \

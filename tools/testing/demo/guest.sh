@@ -16,7 +16,6 @@ set -eu
 
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 traffic=$tests/selftests/traffic.py
-key=0x000102030405060708090a0b0c0d0e0fcafebabe
 # Stock ESP loses what falls behind by more than its window. That takes a rate and
 # a difference of delays; this machine is emulated and slow, so the delay is long.
 # At a million packets a second 6 ms do the same.
@@ -72,9 +71,15 @@ tc -n g1 qdisc add dev pathB root netem delay "${delay}ms" limit 200000
 ip netns exec g1 ping -q -c 1 -W 9 198.51.100.6 >/dev/null
 ip netns exec g1 ping -q -c 1 -W 9 198.51.100.10 >/dev/null
 
+# One serves one SA, once
+new_key() {
+	printf -v key '%08x' "$SRANDOM" "$SRANDOM" "$SRANDOM" "$SRANDOM" "$SRANDOM"
+	key=0x$key
+}
+
 sa() { # g1 words | g2 words
 	ip -n "$1" xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x100 reqid 1 \
-		mode tunnel aead 'rfc4106(gcm(aes))' $key 128 "${@:2}"
+		mode tunnel aead 'rfc4106(gcm(aes))' "$key" 128 "${@:2}"
 }
 
 policy() {
@@ -145,11 +150,12 @@ measure() { # name [what to run meanwhile]
 say "Kernel $(uname -r), Debian's own, no patch. $(nproc) CPUs. The module comes by itself when ip asks for it:"
 show ip xfrm ext capabilities
 
+new_key
 say "One extended SA: a transmit subspace per CPU on g1, a window for each on g2"
 show ip -n g1 xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x100 reqid 1 \
-	mode tunnel aead 'rfc4106(gcm(aes))' $key 128 "${paths[@]}" ext tx-subspaces 4
+	mode tunnel aead 'rfc4106(gcm(aes))' "$key" 128 "${paths[@]}" ext tx-subspaces 4
 show ip -n g2 xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x100 reqid 1 \
-	mode tunnel aead 'rfc4106(gcm(aes))' $key 128 ext rx-subspaces 4 window 1024
+	mode tunnel aead 'rfc4106(gcm(aes))' "$key" 128 ext rx-subspaces 4 window 1024
 policy
 
 say "4 x $packets packets, sent by 4 CPUs at once over two paths (1 ms and $delay ms)
@@ -160,11 +166,13 @@ ip -n g1 xfrm state flush
 ip -n g2 xfrm state flush
 
 say "The same traffic through stock SAs ..."
+new_key
 sa g1 replay-window 32 "${paths[@]}"
 sa g2 replay-window 32
 measure "stock SA, window of 32 (the usual)"
 ip -n g1 xfrm state flush
 ip -n g2 xfrm state flush
+new_key
 sa g1 flag esn replay-window 4096 "${paths[@]}"
 sa g2 flag esn replay-window 4096
 measure "stock SA, window of 4096 (the most it can)"
