@@ -19,29 +19,60 @@ lost_pings() { # cpu count
 	return 1
 }
 
-# What a standby does: the SAs again, held, then what was saved
-take_over() { # ns 1>2|2>1 word...
-	local n=$1 sa
+# What one test has put in the place of a machine is there for the next
+machines() {
+	[[ ! -e $tmp/machine1 ]] || g1=$(<"$tmp/machine1")
+	[[ ! -e $tmp/machine2 ]] || g2=$(<"$tmp/machine2")
+}
 
-	case $2 in
-	'1>2') sa='src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100' key=$key1 reqid=1 ;;
-	'2>1') sa='src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200' key=$key2 reqid=2 ;;
-	esac
-	shift 2
-	# shellcheck disable=SC2086 # words
-	ip -n "$n" xfrm state delete ${sa/src 10.0.0.? /}
-	# shellcheck disable=SC2086
-	ip -n "$n" xfrm state add $sa reqid "$reqid" mode tunnel flag af-unspec \
-		aead "$aead" "$key" 128 ext "$@"
+begin() { # fastpath [subspaces]
+	fastpath "$1"
+	machines
+	[[ ! ${2-} ]] || tunnel 4 "$2"
+}
+
+# Another machine in the place of one that is gone, with its link, addresses and policies: the
+# first one's kernel knows its keys, and goes on with their numbers by itself
+replace() { # 1|2
+	local old new=m$1-$$-$SRANDOM
+
+	old=$(ns_of "$1")
+	netns_add "$new"
+	echo "$new" >"$tmp/machine$1"
+	ip -n "$old" link set wan netns "$new"
+	ip netns del "$old"
+	machines
+	pair_end "$new" "$1" $((3 - $1))
+	gateway_policies 4 "$1" | ip -n "$new" -batch -
+	wait_for 10 ip netns exec "$new" ping -q -c 1 -W 1 "10.0.0.$((3 - $1))"
+}
+
+# What a standby does: the SAs again, held, then what was saved. Without words of the one
+# 2>1 that is as ever, and where it is the sender's its numbers are far ahead
+ahead=0
+take_over() { # 1|2 words-of-1>2 [words-of-2>1|-]
+	local other=${3-rx-subspaces 4}
+
+	if [[ $1 == 2 && ! ${3-} ]]; then
+		ahead=$((ahead + 1000))
+		other="tx-subspaces 4 tx-start $ahead"
+	fi
+	replace "$1"
+	{
+		echo "xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel" \
+			"flag af-unspec aead $aead $key1 128 ext $2"
+		[[ $other == - ]] ||
+			echo "xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 reqid 2 mode tunnel" \
+				"flag af-unspec aead $aead $key2 128 ext $other"
+	} | ip -n "$(ns_of "$1")" -batch -
 }
 
 # The sender is another one from now on
 sending() { # fastpath
 	local set='xfrm ext set dst 10.0.0.2 spi 0x100' text
 
-	fastpath "$1"
-	tunnel 4 4
-	record "$tmp/wire" "$g1" wan -Q out esp
+	begin "$1" 4
+	record "$tmp/wire" "$g2" wan -Q in esp
 	pings 1 5
 	pings 3 3
 	ip -n "$g1" xfrm ext save >"$tmp/saved"
@@ -52,8 +83,7 @@ sending() { # fastpath
 	pings 1 4
 	pings 0 2
 
-	take_over "$g1" '1>2' tx-subspaces 4 hold on
-	take_over "$g1" '2>1' rx-subspaces 4 hold on
+	take_over 1 'tx-subspaces 4 hold on' 'rx-subspaces 4 hold on'
 	block "$g1" 0x100 | grep -q 'hold on state held$'
 	lost_pings 1 2
 	expect "drops while held" "$(drops "$g1" 0x100)" 'tx-not-ready 2'
@@ -97,24 +127,23 @@ sending() { # fastpath
 released() {
 	local set='xfrm ext set dst 10.0.0.2 spi 0x100'
 
-	fastpath on
-	tunnel 4 4
-	take_over "$g1" '1>2' tx-subspaces 4 hold on
+	begin on 4
+	take_over 1 'tx-subspaces 4 hold on'
 	# shellcheck disable=SC2086 # words
 	ip -n "$g1" $set release gap 1000
 	pings 2 1
 	expect "behind the gap" "$(subspace "$g1" 0x100 tx 2 highest)" 1001
-	take_over "$g1" '1>2' tx-subspaces 4 tx-start 5000 hold on
+	take_over 1 'tx-subspaces 4 tx-start 5000 hold on'
 	# shellcheck disable=SC2086
 	ip -n "$g1" $set release gap 0
 	pings 2 1
 	expect "at tx-start" "$(subspace "$g1" 0x100 tx 2 highest)" 5000
-	take_over "$g1" '1>2' tx-subspaces 4 tx-start 5000 hold on
+	take_over 1 'tx-subspaces 4 tx-start 5000 hold on'
 	# shellcheck disable=SC2086
 	ip -n "$g1" $set release gap 1000
 	pings 2 1
 	expect "behind tx-start and gap" "$(subspace "$g1" 0x100 tx 2 highest)" 6000
-	take_over "$g1" '1>2' tx-subspaces 4 hold on
+	take_over 1 'tx-subspaces 4 hold on'
 	# shellcheck disable=SC2086
 	ip -n "$g1" $set tx-subspace 1 highest 7 gap 10 release
 	pings 1 1
@@ -135,12 +164,11 @@ chained() { # word...
 	local set='xfrm ext set dst 10.0.0.2 spi 0x100' first=1
 
 	[[ ! $* ]] || first=$2
-	fastpath on
-	tunnel 4 4
-	record "$tmp/wire" "$g1" wan -Q out esp
+	begin on 4
+	record "$tmp/wire" "$g2" wan -Q in esp
 	pings 0 1
 	pings 1 1
-	take_over "$g1" '1>2' tx-subspaces 4 "$@" hold on
+	take_over 1 "tx-subspaces 4 $* hold on"
 	# shellcheck disable=SC2086 # words
 	ip -n "$g1" $set tx-subspace 0 highest $((first + 5)) release
 	pings 0 1
@@ -148,7 +176,7 @@ chained() { # word...
 	pings 1 1
 	expect "the second's subspace 1" "$(subspace "$g1" 0x100 tx 1 highest)" $((first + gap))
 
-	take_over "$g1" '1>2' tx-subspaces 4 "$@" hold on
+	take_over 1 "tx-subspaces 4 $* hold on"
 	grep 'spi 0x00000100' "$tmp/saved" | ip -n "$g1" -batch -
 	# shellcheck disable=SC2086
 	ip -n "$g1" $set release
@@ -174,13 +202,14 @@ in_each() { # subspaces
 
 # More subspaces than a line has room for
 many() {
-	local n=300 end words=(select mark select-mask 0xfff)
+	local n=300 end words="tx-subspaces 300 select mark select-mask 0xfff"
 
-	fastpath on
+	begin on
 	flush
 	policies 4
-	WINDOW=64 sa 4 '1>2' "$n"
-	take_over "$g1" '1>2' tx-subspaces "$n" "${words[@]}"
+	sa_line tx 4 '1>2' "$n" | sed "s/ tx-.*/ $words/" | ip -n "$g1" -batch -
+	WINDOW=64 sa_line rx 4 '1>2' "$n" | ip -n "$g2" -batch -
+	marked_open "$g1"
 	in_each "$n"
 	accepts "$g2" 0x100 "$n"
 	ip -n "$g1" xfrm ext save >"$tmp/saved1"
@@ -191,8 +220,9 @@ many() {
 	done
 	echo "# $n subspaces in $(wc -l <"$tmp/saved1") lines, and $(wc -l <"$tmp/saved2")"
 
-	take_over "$g1" '1>2' tx-subspaces "$n" "${words[@]}" hold on
-	take_over "$g2" '1>2' rx-subspaces "$n" window 64 hold on
+	take_over 1 "$words hold on" -
+	take_over 2 "rx-subspaces $n window 64 hold on" -
+	marked_open "$g1"
 	ip -n "$g1" -batch "$tmp/saved1"
 	ip -n "$g2" -batch "$tmp/saved2"
 	ip -n "$g1" xfrm ext save | sed "s/highest $((1 + gap))/highest 1/g" | diff "$tmp/saved1" -
@@ -220,8 +250,7 @@ all_counted() { # packets
 
 # The receiver is another one; somebody has kept the packets
 receiving() { # fastpath
-	fastpath "$1"
-	tunnel 4 4
+	begin "$1" 4
 	record "$tmp/wire" "$g1" wan -Q out esp
 	pings 1 5
 	pings 3 3
@@ -229,11 +258,11 @@ receiving() { # fastpath
 	ip -n "$g2" xfrm ext save | grep 'spi 0x00000100' >"$tmp/saved"
 
 	# Without what was saved they would all be new: that is what it is for
-	take_over "$g2" '1>2' rx-subspaces 4
+	take_over 2 'rx-subspaces 4'
 	replay_all 8
 	expect "drops without" "$(drops "$g2" 0x100)" none
 
-	take_over "$g2" '1>2' rx-subspaces 4 hold on
+	take_over 2 'rx-subspaces 4 hold on'
 	replay_all 8
 	expect "drops while held" "$(drops "$g2" 0x100)" 'rx-not-ready 8'
 	ip -n "$g2" -batch "$tmp/saved"
@@ -254,8 +283,7 @@ receiving() { # fastpath
 
 # A gap that goes beyond the last number leaves none
 beyond() {
-	fastpath on
-	tunnel 4 2
+	begin on 2
 	ip -n "$g1" xfrm ext set dst 10.0.0.2 spi 0x100 tx-subspace 1 highest $((1 << 47)) \
 		gap $((1 << 47))
 	lost_pings 1 2
@@ -266,7 +294,6 @@ beyond() {
 
 modprobe xfrm_ext
 pair
-marked_open "$g1"
 for path in on off; do
 	# On our own path only
 	[[ $whole || $path == on ]] || continue
@@ -279,5 +306,7 @@ run "taken over twice" chained
 run "300 subspaces are saved and set" many
 run "a gap beyond the last number" beyond
 fastpath on
+machines
+made+=("$g1" "$g2")
 flush
 finish
