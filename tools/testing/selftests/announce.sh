@@ -8,7 +8,6 @@
 
 id='family=2 daddr=10.0.0.2 spi=0x100'
 none='ENOENT xfrm_ext: no announcement pending*'
-gcm=(mode tunnel aead "$aead" "$key1" 128)
 cbc=(mode tunnel enc 'cbc(aes)' "0x$(printf '%032d' 1)")
 xfrm=("$here/xfrm.py" extended 10.0.0.1 10.0.0.2 0x100 marked=0)
 
@@ -20,6 +19,7 @@ state() { # add|update words...: as somebody sends it who knows nothing of exten
 fresh() { # function
 	ip -n "$g1" xfrm state flush
 	ask withdraw "$id"
+	gcm=(mode tunnel aead "$aead" "$key1" 128)
 	"$1"
 }
 
@@ -51,7 +51,7 @@ before() {
 
 # By the kernel's own ESP, and by us
 by_type() {
-	again '' state add mode tunnel aead "$aead" "${key1%be}" 128
+	again '' state add mode tunnel aead "$aead" "${key1%??}" 128
 	again '' state add mode tunnel aead "$aead" "$key1" 72
 	again 'replay-window 32 contradicts' state add "${gcm[@]}" replay-window 32
 	again 'flag esn contradicts' state add "${gcm[@]}" flag esn replay-window 64

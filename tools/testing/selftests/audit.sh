@@ -9,20 +9,20 @@
 # stock SA, to the letter; with esp64 they have the whole number and the Subspace ID.
 . "$(dirname "$0")/lib.sh"
 
-bad=0x1f1e1d1c1b1a191817161514131211100badcafe
-
 # One way only, of which the receiver may have another key
-setup() { # 4|6 key words-of-sender words-of-receiver
-	local o1 o2 t
+setup() { # 4|6 good|bad words-of-sender words-of-receiver
+	local o1 o2 t key
 
 	outer "$1"
 	flush
+	key=$key1
+	[[ $2 == good ]] || key=$key2
 	t="proto esp spi 0x100 reqid 1 mode transport"
 	{
 		echo "xfrm state add src $o1 dst $o2 $t aead $aead $key1 128 $3"
 		echo "xfrm policy add src $o1 dst $o2 dir out tmpl src $o1 dst $o2 proto esp reqid 1 mode transport"
 	} | ip -n "$g1" -batch -
-	echo "xfrm state add src $o1 dst $o2 $t aead $aead $2 128 $4" | ip -n "$g2" -batch -
+	echo "xfrm state add src $o1 dst $o2 $t aead $aead $key 128 $4" | ip -n "$g2" -batch -
 }
 
 # The records of one kind since the mark, without their time
@@ -55,11 +55,11 @@ recorded() { # 4|6 op
 replayed() { # 4|6 path
 	fastpath "$2"
 	tc -n "$g1" qdisc replace dev wan root netem duplicate 100%
-	setup "$1" "$key1" "replay-window 0" "replay-window 32"
+	setup "$1" good "replay-window 0" "replay-window 32"
 	recorded "$1" SA-replayed-pkt >"$tmp/stock"
-	setup "$1" "$key1" "ext format esp tx-subspaces 1" "ext format esp rx-subspaces 1"
+	setup "$1" good "ext format esp tx-subspaces 1" "ext format esp rx-subspaces 1"
 	recorded "$1" SA-replayed-pkt >"$tmp/own"
-	setup "$1" "$key1" "ext tx-subspaces 1 tx-base 3 tx-start 4294967296" "ext rx-subspaces 8"
+	setup "$1" good "ext tx-subspaces 1 tx-base 3 tx-start 4294967296" "ext rx-subspaces 8"
 	recorded "$1" SA-replayed-pkt >"$tmp/esp64"
 	tc -n "$g1" qdisc del dev wan root
 	same 4294967296
@@ -67,11 +67,11 @@ replayed() { # 4|6 path
 
 forged() { # 4|6 path
 	fastpath "$2"
-	setup "$1" "$bad" "replay-window 0" "replay-window 32"
+	setup "$1" bad "replay-window 0" "replay-window 32"
 	recorded "$1" SA-icv-failure >"$tmp/stock"
-	setup "$1" "$bad" "ext format esp tx-subspaces 1" "ext format esp rx-subspaces 1"
+	setup "$1" bad "ext format esp tx-subspaces 1" "ext format esp rx-subspaces 1"
 	recorded "$1" SA-icv-failure >"$tmp/own"
-	setup "$1" "$bad" "ext tx-subspaces 1 tx-base 3 tx-start 4294967296" "ext rx-subspaces 8"
+	setup "$1" bad "ext tx-subspaces 1 tx-base 3 tx-start 4294967296" "ext rx-subspaces 8"
 	recorded "$1" SA-icv-failure >"$tmp/esp64"
 	same 4294967296
 }

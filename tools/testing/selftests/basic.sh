@@ -76,10 +76,9 @@ combination() { # inner outer fastpath
 }
 
 algorithm() { # key octets without salt, ICV bits
-	local KEY ICV=$2
+	# shellcheck disable=SC2034 # tunnel() uses them
+	local OCTETS=$(($1 + 4)) ICV=$2
 
-	# shellcheck disable=SC2034 # sa() uses them
-	KEY=0x$(printf '%02x' $(seq 1 $(($1 + 4))))
 	tunnel 4 2
 	carries 4
 }

@@ -133,20 +133,24 @@ pieces() { # 4|6 path
 
 # The kernel goes on behind the outer SA, with that itself
 nested() { # path
-	local n o1 o2 out in
+	local n o1 o2 out in spi key k=()
 
 	fastpath "$1"
 	flush
+	for spi in 0x100 0x101 0x200 0x201; do
+		key_for "$spi"
+		k[spi]=$key
+	done
 	for n in 1 2; do
 		case $n in
 		1) o1=10.0.0.1 o2=10.0.0.2 out=tx-subspaces in=rx-subspaces ;;
 		2) o1=10.0.0.2 o2=10.0.0.1 out=rx-subspaces in=tx-subspaces ;;
 		esac
 		ip -n "$(ns_of "$n")" -batch - <<-EOF2
-			xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode transport aead $aead $key1 128 ext $out 4
-			xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x101 reqid 3 mode transport aead $aead $key2 128 ext $out 4
-			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 reqid 2 mode transport aead $aead $key2 128 ext $in 4
-			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x201 reqid 4 mode transport aead $aead $key1 128 ext $in 4
+			xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode transport aead $aead ${k[0x100]} 128 ext $out 4
+			xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x101 reqid 3 mode transport aead $aead ${k[0x101]} 128 ext $out 4
+			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 reqid 2 mode transport aead $aead ${k[0x200]} 128 ext $in 4
+			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x201 reqid 4 mode transport aead $aead ${k[0x201]} 128 ext $in 4
 			xfrm policy add src $o1 dst $o2 proto icmp dir out tmpl proto esp reqid $n mode transport tmpl proto esp reqid $((n + 2)) mode transport
 			xfrm policy add src $o2 dst $o1 proto icmp dir in tmpl proto esp reqid $((3 - n)) mode transport tmpl proto esp reqid $((5 - n)) mode transport
 		EOF2

@@ -5,7 +5,7 @@
     cycle.py SENDER RECEIVER TIMES      the namespaces
 
 One process for all: to start others would take longer than what they do. Each time with
-another SPI, so that what is still on its way is not taken for the new SA's. Exit status 1
+another SPI and key, so that what is still on its way is not taken for the new SA's. Exit status 1
 if a datagram does not come.
 """
 
@@ -30,10 +30,10 @@ class End:
             self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self.sock.settimeout(60 * int(os.environ.get("TIME_FACTOR", "1")))
 
-    def add(self, spi):
+    def add(self, spi, key):
         list(self.module.request(
             ["announce", "family=2", f"daddr={DST}", f"spi={spi}", *self.words]))
-        extended(self.xfrm, SRC, DST, spi, "reqid=1")
+        extended(self.xfrm, SRC, DST, spi, "reqid=1", f"key={key}")
 
     def delete(self, spi):
         delete(self.xfrm, DST, spi)
@@ -45,10 +45,10 @@ def main():
     receiver = End(receiver, "rx-subspaces=16", "window=4096")
     receiver.sock.bind(INNER)
     for n in range(int(times)):
-        spi = str(FIRST_SPI + n)
+        spi, key = str(FIRST_SPI + n), os.urandom(20).hex()
         try:
-            receiver.add(spi)
-            sender.add(spi)
+            receiver.add(spi, key)
+            sender.add(spi, key)
             sender.sock.sendto(b"%d" % n, INNER)
             if (got := int(receiver.sock.recv(100))) != n:
                 sys.exit(f"datagram {n}: {got} has come")

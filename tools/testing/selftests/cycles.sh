@@ -18,7 +18,7 @@ grown_less() { # than before, kB
 	(($(kernel_memory) - $1 < $2))
 }
 
-cycle() { # times: both ends, each at its own pace
+cycle() { # times: both ends, each at its own pace. All with one key: each goes on as the one before
 	local n
 
 	for ((n = 0; n < $1; n++)); do
@@ -73,6 +73,7 @@ flushes() {
 	wire=$(sent "$g1" wan)
 	flood_start "$g1"
 	for ((n = 0; n < $(few 200); n++)); do
+		new_keys
 		echo "xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out" \
 			"tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 1 mode tunnel"
 		add '1>2' tx-subspaces 4

@@ -24,7 +24,7 @@ from collections import Counter
 
 from genl import namespace
 from twin import ANSWERS, GATEWAYS, SILENT, WAYS, Twin, addresses, difference, shown as packet_shown
-from twinchanges import AEADS, DEVICES, Sequence, host, net, shown
+from twinchanges import AEADS, DEVICES, NEW_KEY, Sequence, host, net, shown
 
 FACTOR = int(os.environ.get("TIME_FACTOR", "1"))
 # Two topologies serve so many sequences; then conntrack and routes begin anew
@@ -124,7 +124,7 @@ class Twins:
     """The two."""
 
     def __init__(self, have):
-        self.have = have
+        self.have, self.new_key = have, None
         self.twins = [Twin(tag, "queue" in have) for tag in ("s", "x")]
         self.echoes = [Echo(t) for t in self.twins]
         self.barrier = Barrier()
@@ -185,7 +185,7 @@ class Twins:
         if verb == "ip":
             return t.ip(*words)
         if verb == "sas":
-            return t.ip(words[0], "\n".join(words[1][number]))
+            return t.ip(words[0], "\n".join(words[1][number]).replace(NEW_KEY, self.new_key))
         if verb == "nft":
             return t.nft(*words)
         if verb == "sysctl":
@@ -207,6 +207,8 @@ class Twins:
     def play(self, sequence, ops):
         """None, or lines of what differs and at which operation."""
         self.reset()
+        # A key is one SA's, once: the namespaces have had the same SPIs before
+        self.new_key = os.urandom(len(NEW_KEY) // 2).hex()
         if os.path.exists(FASTPATH):
             with open(FASTPATH, "w", encoding="ascii") as file:
                 file.write("NY"[sequence.fastpath])

@@ -30,12 +30,13 @@ dropped() { # cpu: of ten datagrams that this CPU sends, and so receives
 # One SA in transport mode in another in tunnel mode, one way. What comes out of two SAs waits
 # in a queue of the kernel's, which is as long as a device's; shortened to nothing it is full.
 nested() { # 4|6
-	local o1 o2 inner outer_sa
+	local o1 o2 inner outer_sa key
 
 	outer "$1"
 	flush
+	key_for 0x101
 	inner="src $o1 dst $o2 proto esp spi 0x100 reqid 1 mode transport aead $aead $key1 128"
-	outer_sa="src $o1 dst $o2 proto esp spi 0x101 reqid 2 mode tunnel aead $aead $key2 128"
+	outer_sa="src $o1 dst $o2 proto esp spi 0x101 reqid 2 mode tunnel aead $aead $key 128"
 	ip -n "$g1" -batch - <<-END
 		xfrm state add $inner ext tx-subspaces 4
 		xfrm state add $outer_sa ext tx-subspaces 4

@@ -194,6 +194,8 @@ ends() {
 	refused 'xfrm_ext: the dummy packet was dropped: -75' dummy
 	expect "drops" "$(drops "$g1" 0x100)" 'tx-exhausted 1'
 	expect "sent" "$(stat "$g1" 0x100 tx-packets)" 1
+	# Behind the last number nothing would go
+	sa_of tunnel 4 esp end explicit "$gcm"
 	ip -n "$g1" xfrm state flush
 	ip -n "$g1" -batch - <<<"${line/ ext / limit packet-hard 2 ext } tx-subspaces 1"
 	dummy

@@ -108,8 +108,11 @@ out_of_range() { # fastpath
 }
 
 other_sa() { # ns word...
+	local key
+
+	key_for 0x101
 	ip -n "$1" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x101 reqid 3 \
-		mode tunnel flag af-unspec aead "$aead" "$key1" 128 ext "${@:2}"
+		mode tunnel flag af-unspec aead "$aead" "$key" 128 ext "${@:2}"
 }
 
 # The first packet of another subspace: when that has been heard, all before has

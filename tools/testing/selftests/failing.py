@@ -52,8 +52,9 @@ def make(dst):
     n = 0
     while True:
         n += 1
+        key = os.urandom(20).hex()
         list(module.request(["announce", *identity, "tx-subspaces=4", "rx-subspaces=4"]))
-        hit, said = failing(n, lambda: extended(netlink, src, dst, str(SPI)))
+        hit, said = failing(n, lambda: extended(netlink, src, dst, str(SPI), f"key={key}"))
         # An answer that could not be made is missed; what it was about is not
         netlink, results[said] = Netlink(NETLINK_XFRM), results[said] + 1
         there = [s for s in states(netlink) if f"spi=0x{SPI:08x} " in s]

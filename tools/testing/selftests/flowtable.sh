@@ -8,9 +8,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/lib-wire.sh"
 
-key3=0x202122232425262728292a2b2c2d2e2f01234567
-key4=0x303132333435363738393a3b3c3d3e3f89abcdef
-
 # Flowtables at both gateways, with rules of nat before them
 flowtables() { # rules-of-g1 rules-of-g2
 	local n rules=("$@")
@@ -38,6 +35,7 @@ flowtables() { # rules-of-g1 rules-of-g2
 # Nothing of the test before; then SAs, and flowtables. Policies change what is known of routes,
 # and so flows: they come first
 begin() { # stock|ext 4|6 [rules-of-g1 [rules-of-g2]]
+	new_keys
 	tunnel_end 1 tx rx "$2" 4 | as "$1" | ip -n "$g1" -batch -
 	tunnel_end 2 rx tx "$2" 4 | as "$1" | ip -n "$g2" -batch -
 	flowtables "${@:3}"
@@ -161,8 +159,12 @@ nat() { # stock|ext
 }
 
 new_sas() { # stock|ext tx-end rx-end: lines of ip -batch
-	KEY=$key3 sa_line "$2" 4 '1>2' 4 | sed 's/0x100/0x101/' | as "$1"
-	KEY=$key4 sa_line "$3" 4 '2>1' 4 | sed 's/0x200/0x201/' | as "$1"
+	local key
+
+	key_for 0x101
+	KEY=$key sa_line "$2" 4 '1>2' 4 | sed 's/ spi 0x100 / spi 0x101 /' | as "$1"
+	key_for 0x201
+	KEY=$key sa_line "$3" 4 '2>1' 4 | sed 's/ spi 0x200 / spi 0x201 /' | as "$1"
 }
 
 old_gone() {
@@ -193,9 +195,10 @@ rekeyed() { # stock|ext
 }
 
 deleted() { # stock|ext
-	local flow=udp/10.2.0.2 before
+	local flow=udp/10.2.0.2 before key
 
 	begin "$1" 4
+	key_for 0x101
 	offloaded "$flow"
 	offloaded tcp/10.2.0.2
 	# The one that a's gateway sends by
@@ -204,8 +207,8 @@ deleted() { # stock|ext
 	client send tcp/10.2.0.2 1
 	gone_through_g1
 	ip -n "$g2" xfrm state delete src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100
-	KEY=$key3 sa_line rx 4 '1>2' 4 | as "$1" | ip -n "$g2" -batch -
-	KEY=$key3 sa_line tx 4 '1>2' 4 | as "$1" | ip -n "$g1" -batch -
+	KEY=$key sa_line rx 4 '1>2' 4 | as "$1" | ip -n "$g2" -batch -
+	KEY=$key sa_line tx 4 '1>2' 4 | as "$1" | ip -n "$g1" -batch -
 	for flow in $(flows 4); do
 		delivered "$flow" 5
 		offloaded "$flow"

@@ -129,8 +129,11 @@ aged() {
 
 # The SA that ip is killed over
 doomed() { # n
+	local key
+
+	key_for $((0x1000 + $1))
 	echo "xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi $((0x1000 + $1)) reqid 1" \
-		"mode tunnel flag af-unspec aead $aead $key1 128 ext"
+		"mode tunnel flag af-unspec aead $aead $key 128 ext"
 }
 
 # About the moment when ip announces, which the module's reference count tells, and a
@@ -160,7 +163,7 @@ kill_ip() { # times
 
 # Before and behind each of the messages that ip sends, and at moments about them
 killed() {
-	local times=10 runs alone words n pending spi
+	local times=10 runs alone words n pending spi key
 
 	((factor == 1)) || times=4
 	[[ ! $whole ]] || times=30
@@ -168,8 +171,8 @@ killed() {
 	flush
 	policies 4
 	sa 4 '2>1' 4
-	export aead key1
-	export -f doomed kill_ip
+	export aead keys
+	export -f doomed kill_ip key_for
 	ip netns exec "$g1" bash -c "kill_ip $times"
 	read -ra words <<<"$(doomed "$times")"
 	read -r runs alone < <(ip netns exec "$g1" "$here/killed.py" $((0x1000 + times)) \
@@ -205,7 +208,8 @@ killed() {
 		ip -n "$g1" xfrm policy update src 10.1.0.0/24 dst 10.2.0.0/24 dir out tmpl \
 			src 10.0.0.1 dst 10.0.0.2 proto esp spi "$spi" reqid 1 mode tunnel
 		ip netns exec "$g1" ping -q -c 2 -i 0.05 -W 10 10.2.0.1
-		reference_sa 4 '1>2' | sed "s/0x100/$spi/" >"$tmp/sa.$spi"
+		key_for "$spi"
+		KEY=$key reference_sa 4 '1>2' | sed "s/\"0x100\"/\"$spi\"/" >"$tmp/sa.$spi"
 	done
 	record_end "$tmp/pcap" "$g1" 10.0.0.2
 	{

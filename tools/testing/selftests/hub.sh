@@ -12,14 +12,15 @@ flows=64 subspaces=16
 # A second SA, from the second gateway to the host behind it
 spoke() {
 	local t="proto esp spi 0x300 reqid 3 mode tunnel"
-	local p="src 10.1.0.0/24 dst 10.2.0.0/24"
+	local p="src 10.1.0.0/24 dst 10.2.0.0/24" key
 
+	key_for 0x300
 	ip -n "$g2" -batch - <<-END
-		xfrm state add src 10.2.0.1 dst 10.2.0.2 $t aead $aead $key3 128 ext tx-subspaces $subspaces select flow
+		xfrm state add src 10.2.0.1 dst 10.2.0.2 $t aead $aead $key 128 ext tx-subspaces $subspaces select flow
 		xfrm policy add $p dir out tmpl src 10.2.0.1 dst 10.2.0.2 proto esp reqid 3 mode tunnel
 	END
 	ip -n "$b" -batch - <<-END
-		xfrm state add src 10.2.0.1 dst 10.2.0.2 $t aead $aead $key3 128 ext rx-subspaces $subspaces
+		xfrm state add src 10.2.0.1 dst 10.2.0.2 $t aead $aead $key 128 ext rx-subspaces $subspaces
 		xfrm policy add $p dir in tmpl src 10.2.0.1 dst 10.2.0.2 proto esp reqid 3 mode tunnel
 	END
 }
@@ -47,7 +48,6 @@ spread() { # path
 	((used >= subspaces / 2))
 }
 
-key3=0x202122232425262728292a2b2c2d2e2f01234567
 modprobe xfrm_ext
 gateways
 # The hash of a received packet is there from then on

@@ -68,6 +68,7 @@ begin() { # mode inner outer path
 ends() { # mode [script-of-1 [script-of-2]]
 	local scripts=("${2-}" "${3-}") dirs=(out in out) words=(tx rx tx) n
 
+	new_keys
 	for n in 0 1; do
 		{
 			printf 'xfrm %s flush\n' state policy

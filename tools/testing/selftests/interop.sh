@@ -90,6 +90,7 @@ speaks() { # mode outer esn udp words...
 	local mode=$1 i1 i2 o1 o2 any
 
 	addresses "$1" "$2"
+	new_keys
 	algorithm_is "${@:5}"
 	end_lines 1 ours "$mode" "$3" "$4" "${in_words[@]}" | ip -n "$g1" -batch -
 	end_lines 2 stock "$mode" "$3" "$4" "${in_words[@]}" | ip -n "$g2" -batch -

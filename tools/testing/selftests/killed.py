@@ -5,7 +5,8 @@
     killed.py SPI PROGRAM WORD...
 
 A step is the entry or the exit of a sendmsg(): the kernel does in it all that it is asked
-for. A word that is SPI is one more in each run. Ends with the run that ends by itself, and
+for. A word that is SPI is one more in each run, and so is the beginning of a key that is made
+of it (lib.sh's key_for()). Ends with the run that ends by itself, and
 prints how many there were, and in how many an announcement was left alone (it is taken back).
 The SA is to 10.0.0.2.
 """
@@ -53,6 +54,14 @@ def killed(words, step):
     return True
 
 
+def renumbered(word, spi, now):
+    """Of another SPI."""
+    first = f"0x{int(spi):08x}"
+    if word.startswith(first):
+        return f"0x{int(now):08x}" + word.removeprefix(first)
+    return now if word == spi else word
+
+
 def withdrawn(module, spi):
     """Whether there was an announcement to be taken back."""
     try:
@@ -69,7 +78,7 @@ def main():
     while True:
         now = str(int(spi) + runs)
         runs += 1
-        there = killed([now if word == spi else word for word in words], runs - 1)
+        there = killed([renumbered(word, spi, now) for word in words], runs - 1)
         pending += withdrawn(module, now)
         if not there:
             break

@@ -17,6 +17,7 @@ labelled() { # tunnel|transport label-of-SAs label-of-policies
 	[[ $3 == - ]] || policy="ctx $3"
 	[[ $1 != tunnel ]] || i1=10.1.0.1 i2=10.2.0.1 flags='flag af-unspec'
 	words="mode $1 $flags aead $aead"
+	new_keys
 	for n in 1 2; do
 		case $n in
 		1) out=tx-subspaces in=rx-subspaces ;;

@@ -134,7 +134,7 @@ many_cpus() { # fastpath
 # on different SAs: where a machine stands still from one to the other the kernel tells the
 # hard one only.
 times() {
-	local src='src 10.0.0.1 dst 10.0.0.3 proto esp'
+	local src='src 10.0.0.1 dst 10.0.0.3 proto esp' spi key k=()
 
 	fastpath on
 	flush
@@ -143,10 +143,14 @@ times() {
 	sa 4 '2>1' 4 limit time-use-soft 1
 	monitor "$g1"
 	sa_end "$g1" limit time-use-hard 2 ext tx-subspaces 4
+	for spi in 0x301 0x302 0x303; do
+		key_for "$spi"
+		k[spi]=$key
+	done
 	ip -n "$g1" -batch - <<-EOF
-		xfrm state add $src spi 0x301 mode tunnel aead $aead $key1 128 limit time-soft 1 ext tx-subspaces 2
-		xfrm state add $src spi 0x302 mode tunnel aead $aead $key1 128 limit time-use-soft 1 limit time-use-hard 2 ext tx-subspaces 2
-		xfrm state add $src spi 0x303 mode tunnel aead $aead $key1 128 limit time-hard 2 ext tx-subspaces 2
+		xfrm state add $src spi 0x301 mode tunnel aead $aead ${k[0x301]} 128 limit time-soft 1 ext tx-subspaces 2
+		xfrm state add $src spi 0x302 mode tunnel aead $aead ${k[0x302]} 128 limit time-use-soft 1 limit time-use-hard 2 ext tx-subspaces 2
+		xfrm state add $src spi 0x303 mode tunnel aead $aead ${k[0x303]} 128 limit time-hard 2 ext tx-subspaces 2
 	EOF
 	wait_for 8 expired_all '0x00000301 soft 0x00000303 hard'
 	expect "SAs gone" "$(block "$g1" 0x303)" ''

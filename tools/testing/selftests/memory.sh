@@ -59,8 +59,11 @@ as_user() { # command...
 }
 
 sa_words() { # spi subspaces window
+	local key
+
+	key_for "$1"
 	echo "src 127.0.0.1 dst 127.0.0.2 proto esp spi $1 reqid 1 mode transport" \
-		"aead $aead $key1 128 ext tx-subspaces $2 select mark select-cpus 1" \
+		"aead $aead $key 128 ext tx-subspaces $2 select mark select-cpus 1" \
 		"rx-subspaces $2 window $3 memory-max 1073741824"
 }
 
@@ -77,8 +80,9 @@ bound() { # octets
 	echo "$1" >"$parameters/netns_memory_max"
 }
 
-# Delete all, and nothing is left in the account
+# Delete all, and nothing is left in the account; what comes next is new
 gone() { # ns
+	new_keys
 	ip -n "$1" xfrm state flush
 	wait_for 10 netns_empty "$1" || expect "account" "$(netns_memory "$1")" 0
 }
@@ -249,6 +253,7 @@ cycles() { # times
 
 	bound $((64 << 20))
 	for ((n = 0; n < $1; n++)); do
+		new_keys
 		user_sa 0x100 8 1024
 		sends "$user" $((n % 2)) 0 7
 		sends "$user" $(((n + 1) % 2)) 0 7

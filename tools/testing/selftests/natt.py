@@ -15,6 +15,7 @@
                                    SOURCE PORT SUBSPACE SN [flip]
                                  with UDP's source port, or - for ESP without UDP; flip: the
                                  ICV is wrong. INNER as inject.py takes it. "sent" each time.
+                                 After a line "again" the file is another one.
     natt.py checksums PCAP PORT  UDP packets of that port in a capture: 0 over IPv4, right over
                                  IPv6. Prints how many.
     natt.py keepalive SRC DST SPI SPORT DPORT SECONDS
@@ -129,6 +130,10 @@ def packets(path, inner):
     raw = inject.Sender(sa)
     print("ready", flush=True)
     for line in sys.stdin:
+        if line.strip() == "again":
+            (sa,) = esp64.load_sas(path)
+            print("sent", flush=True)
+            continue
         src, port, subspace, sn, *flip = line.split()
         encap = None if port == "-" else (int(port), 4500)
         subspace, sn = int(subspace), int(sn)
@@ -180,7 +185,7 @@ def keepalive(src, dst, spi, sport, dport, seconds):
     body += b"\xff" * 32 + bytes(32 + 32 + 12)
     body += struct.pack("=IIHBBB7x", 0, 10, of, xfrm.MODE_TUNNEL, 0, 32)
     body += attr(xfrm.XFRMA_ALG_AEAD, b"rfc4106(gcm(aes))".ljust(64, b"\0")
-                 + struct.pack("=II", 160, 128) + bytes(range(20)))
+                 + struct.pack("=II", 160, 128) + os.urandom(20))
     body += attr(xfrm.XFRMA_SA_EXTRA_FLAGS, struct.pack("=I", xfrm.XFRM_EXT_SA_XFLAG))
     body += attr(XFRMA_ENCAP, struct.pack("=H", UDP_ENCAP_ESPINUDP)
                  + struct.pack("!HHxx", int(sport), int(dport)) + bytes(16))

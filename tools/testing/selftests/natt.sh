@@ -73,7 +73,7 @@ nothing_tracked() {
 # SAs and policies of one end: of all traffic between what is on both lo, or in
 # transport mode between the ends themselves. BEET has a pair of SAs for each family.
 end_lines() { # c|s tunnel|transport|beet
-	local k mode=$2 far=$o1 port=4500 in1 in2 words sel12 sel21 tx rx
+	local k mode=$2 far=$o1 port=4500 in1 in2 words sel12 sel21 tx rx key
 
 	[[ $1 == c ]] || far=$n1 port=$p1
 	words="mode $mode $([[ $mode != tunnel ]] || echo flag af-unspec) aead $aead"
@@ -93,10 +93,12 @@ end_lines() { # c|s tunnel|transport|beet
 		sel12='' sel21=''
 		[[ $mode != beet ]] || sel12="sel src $in1 dst $in2" sel21="sel src $in2 dst $in1"
 		if [[ $k == 0 || $mode == beet ]]; then
+			key_for "0x10$k"
 			echo "xfrm state add src $far dst $o2 proto esp spi 0x10$k reqid 1$k $words" \
-				"$key1 128 encap espinudp $port 4500 $any $sel12 ext $tx"
+				"$key 128 encap espinudp $port 4500 $any $sel12 ext $tx"
+			key_for "0x20$k"
 			echo "xfrm state add src $o2 dst $far proto esp spi 0x20$k reqid 2$k $words" \
-				"$key2 128 encap espinudp 4500 $port $any $sel21 ext $rx"
+				"$key 128 encap espinudp 4500 $port $any $sel21 ext $rx"
 		fi
 		[[ $mode == beet ]] || k=0
 		case $1 in
@@ -111,13 +113,14 @@ end_lines() { # c|s tunnel|transport|beet
 }
 
 ends() { # mode
+	new_keys
 	end_lines c "$1" | ip -n "$c" -batch -
 	end_lines s "$1" | ip -n "$s" -batch -
 }
 
 # Their reference, behind r
 end_sas() { # mode
-	local k inner=''
+	local k inner='' key
 
 	for k in 0 1; do
 		[[ $k == 0 || $1 == beet ]] || break
@@ -125,8 +128,10 @@ end_sas() { # mode
 		0) inner='10.11.0.1 10.12.0.1' ;;
 		1) inner='fd11::1 fd12::1' ;;
 		esac
-		TTL=63 reference_end "0x10$k" "$key1" "$1" "$n1" "$o2" "$p1" 4500 "$inner"
-		reference_end "0x20$k" "$key2" "$1" "$o2" "$n1" 4500 "$p1" \
+		key_for "0x10$k"
+		TTL=63 reference_end "0x10$k" "$key" "$1" "$n1" "$o2" "$p1" 4500 "$inner"
+		key_for "0x20$k"
+		reference_end "0x20$k" "$key" "$1" "$o2" "$n1" 4500 "$p1" \
 			"${inner#* }${inner:+ }${inner% *}"
 	done | sed '1s/^/[/; $!s/$/,/; $s/$/]/'
 }
@@ -218,8 +223,12 @@ carries() { # mode 4|6 none|nat path
 
 # --- the other end moves ------------------------------------------------------
 
-attacker_open() { # mode inner
+attacker_sa() { # mode
 	reference_end 0x100 "$key1" "$1" "$o1" "$o2" 4500 4500 '' >"$tmp/attacker.sa"
+}
+
+attacker_open() { # mode inner
+	attacker_sa "$1"
 	mkfifo "$tmp/attacker.in" "$tmp/attacker.out"
 	ip netns exec "$r" "$here/natt.py" packets "$tmp/attacker.sa" "$2" \
 		<"$tmp/attacker.in" >"$tmp/attacker.out" &
@@ -228,7 +237,7 @@ attacker_open() { # mode inner
 	read -r -t $((60 * factor)) <&6
 }
 
-attack() { # source port|- subspace sn [flip]
+attack() { # source port|- subspace sn [flip], or again: as attacker_sa() says now
 	local answer
 
 	echo "$*" >&5
@@ -409,6 +418,9 @@ mismatch() { # mode 4|6 path
 	accepts "$s" 0x100 2
 	answered 2
 	# The reverse
+	new_keys
+	attacker_sa "$1"
+	attack again
 	end_lines c "$1" | sed 's/encap espinudp [^ ]* [^ ]* [^ ]*//' | ip -n "$c" -batch -
 	end_lines s "$1" | sed 's/encap espinudp [^ ]* [^ ]* [^ ]*//' | ip -n "$s" -batch -
 	attack "$o1" 4500 0 1

@@ -24,10 +24,11 @@ addresses() { # 4|6
 # which is extended with UDP encapsulation. (BEET can only be the innermost: the kernel
 # compares its selector with the flow.) SPIs 0x101 and 0x201 are the innermost ones'.
 layers() { # address,address layer...
-	local i1=${1%,*} i2=${1#*,} kind mode a1 a2 n=0 words tx rx encap b1='' b2='' layer
+	local i1=${1%,*} i2=${1#*,} kind mode a1 a2 n=0 words tx rx encap b1='' b2='' layer key
 	local -a sel=() tmpl12=('') tmpl21=('') middle=()
 
 	shift
+	new_keys
 	printf 'xfrm %s flush\n' state policy >"$tmp/c.lines"
 	cp "$tmp/c.lines" "$tmp/s.lines"
 	for layer; do
@@ -43,10 +44,12 @@ layers() { # address,address layer...
 		tunnel) words+=' flag af-unspec' ;;
 		beet) sel=("sel src $i1 dst $i2" "sel src $i2 dst $i1") ;;
 		esac
-		set_sa c "src $a1 dst $a2 proto esp spi 0x10$n reqid 10$n $words aead $aead $key1 128 $encap ${sel[0]} $tx"
-		set_sa c "src $a2 dst $a1 proto esp spi 0x20$n reqid 20$n $words aead $aead $key2 128 $encap ${sel[1]} $rx"
-		set_sa s "src $a1 dst $a2 proto esp spi 0x10$n reqid 10$n $words aead $aead $key1 128 $encap ${sel[0]} $rx"
-		set_sa s "src $a2 dst $a1 proto esp spi 0x20$n reqid 20$n $words aead $aead $key2 128 $encap ${sel[1]} $tx"
+		key_for "0x10$n"
+		set_sa c "src $a1 dst $a2 proto esp spi 0x10$n reqid 10$n $words aead $aead $key 128 $encap ${sel[0]} $tx"
+		set_sa s "src $a1 dst $a2 proto esp spi 0x10$n reqid 10$n $words aead $aead $key 128 $encap ${sel[0]} $rx"
+		key_for "0x20$n"
+		set_sa c "src $a2 dst $a1 proto esp spi 0x20$n reqid 20$n $words aead $aead $key 128 $encap ${sel[1]} $rx"
+		set_sa s "src $a2 dst $a1 proto esp spi 0x20$n reqid 20$n $words aead $aead $key 128 $encap ${sel[1]} $tx"
 		tmpl12[n]=" tmpl src $a1 dst $a2 proto esp reqid 10$n mode $mode"
 		tmpl21[n]=" tmpl src $a2 dst $a1 proto esp reqid 20$n mode $mode"
 		# ESP that comes out of a tunnel: kernels from 6.3 on ask a policy about it, too
@@ -92,7 +95,7 @@ oseq() { # ns spi
 
 # @i, @m and @o stand for the addresses
 nested() { # path 4|6 @ layer...
-	local path=$1 family=$2 i2 n=0 kind mode a1 a2 encap=''
+	local path=$1 family=$2 i2 n=0 kind mode a1 a2 encap='' key
 
 	fastpath "$path"
 	addresses 6
@@ -123,7 +126,8 @@ nested() { # path 4|6 @ layer...
 	# The outermost is all that is to be seen. Once for each is enough: it takes its time
 	[[ $path-$family-$# == on-4-2 && $* != *plain* ]] || return 0
 	[[ $kind != udp ]] || encap=4500
-	reference_end "0x10$n" "$key1" "$mode" "$a1" "$a2" "$encap" "$encap" '' >"$tmp/sa"
+	key_for "0x10$n"
+	reference_end "0x10$n" "$key" "$mode" "$a1" "$a2" "$encap" "$encap" '' >"$tmp/sa"
 	"$reference/check_capture.py" --sa "$tmp/sa" --only --complete --min-packets 10 "$tmp/pcap"
 }
 
@@ -205,7 +209,7 @@ router_mtu() { # octets
 
 # ESP packets in fragments are put together before we see them
 fragments() { # path 4|6
-	local before cut
+	local before cut key
 
 	fastpath "$1"
 	addresses "$2"
@@ -218,9 +222,11 @@ fragments() { # path 4|6
 	# By a router: IPv4, and a tunnel that lets it
 	[[ $2 == 4 ]] || return 0
 	layers "$i" "ext,tunnel,$o"
+	# What has not sent yet goes on as the same
+	key_for 0x101
 	ip -n "$c" xfrm state delete src "${o%,*}" dst "${o#*,}" proto esp spi 0x101
 	ip -n "$c" xfrm state add src "${o%,*}" dst "${o#*,}" proto esp spi 0x101 reqid 101 \
-		mode tunnel flag nopmtudisc flag af-unspec aead "$aead" "$key1" 128 ext tx-subspaces 4
+		mode tunnel flag nopmtudisc flag af-unspec aead "$aead" "$key" 128 ext tx-subspaces 4
 	router_mtu 1300
 	before=$(ip_count "$s" 4 ReasmOKs)
 	cut=$(ip_count "$r" 4 FragOKs)

@@ -16,9 +16,14 @@ plain='
 15 16 6 0x305 gcm
 17 18 6 0x307 cbc'
 
-cipher() { # gcm|cbc
+cipher() { # gcm|cbc spi
+	local key
+
 	case $1 in
-	gcm) echo "aead $aead $key1 128" ;;
+	gcm)
+		key_for "$2"
+		echo "aead $aead $key 128"
+		;;
 	cbc) echo "enc cbc(aes) 0x$(printf '%02x' {1..16})" \
 		"auth-trunc hmac(sha256) 0x$(printf '%02x' {1..32}) 128" ;;
 	esac
@@ -47,8 +52,8 @@ plain_make() {
 		outer "$family"
 		back=$((spi + 1))
 		cat <<-EOF
-			12 state add src $o1 dst $o2 proto esp spi $spi reqid $spi mode tunnel flag af-unspec replay-window 32 $(cipher "$algorithm")
-			12 state add src $o2 dst $o1 proto esp spi $back reqid $back mode tunnel flag af-unspec replay-window 32 $(cipher "$algorithm")
+			12 state add src $o1 dst $o2 proto esp spi $spi reqid $spi mode tunnel flag af-unspec replay-window 32 $(cipher "$algorithm" "$spi")
+			12 state add src $o2 dst $o1 proto esp spi $back reqid $back mode tunnel flag af-unspec replay-window 32 $(cipher "$algorithm" "$back")
 			1 policy add src 10.$h1.0.0/24 dst 10.$h2.0.0/24 dir out tmpl src $o1 dst $o2 proto esp reqid $spi mode tunnel
 			2 policy add src 10.$h1.0.0/24 dst 10.$h2.0.0/24 dir in tmpl src $o1 dst $o2 proto esp reqid $spi mode tunnel
 			2 policy add src 10.$h2.0.0/24 dst 10.$h1.0.0/24 dir out tmpl src $o2 dst $o1 proto esp reqid $back mode tunnel

@@ -414,11 +414,14 @@ usable() {
 }
 
 duplicate() {
+	local key
+
 	tunnel 4 4
 	usable
+	key_for 0x101
 	refused 'xfrm_ext: SA exists already' sa 4 '1>2' 8
 	refused 'File exists' ip -n "$g1" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp \
-		spi 0x100 reqid 1 mode tunnel aead "$aead" "$key1" 128
+		spi 0x100 reqid 1 mode tunnel aead "$aead" "$key" 128
 	block "$g1" 0x100 | grep -q 'ext format esp64 .* tx-subspaces 4 select cpu$'
 	answers 'ENOENT *' withdraw family=2 daddr=10.0.0.2 spi=0x100
 	usable
@@ -436,16 +439,19 @@ other_namespace() {
 	# An announcement is of its own namespace, too
 	answers ok announce family=2 daddr=10.0.0.2 spi=0x998 rx-subspaces=2
 	refused 'no announcement fits' ip -n "$g2" xfrm state add src 10.0.0.1 dst 10.0.0.2 \
-		proto esp spi 0x998 mode tunnel aead "$aead" "$key1" 128 extra-flag 0x80000000
+		proto esp spi 0x998 mode tunnel aead "$aead" "$key2" 128 extra-flag 0x80000000
 	answers ok withdraw family=2 daddr=10.0.0.2 spi=0x998
 }
 
 # Limits are what UPDSA is for; all else of an SA stays, as with a plain one
 update() {
-	local before
+	local before key
 	local sa=(src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel flag af-unspec
-		aead "$aead" "$key1" 128)
+		aead "$aead")
 
+	# The SAs are those of duplicate()
+	key=$(block "$g1" 0x100 | awk '$1 == "aead" { print $3 }')
+	sa+=("$key" 128)
 	usable
 	before=$(stat "$g1" 0x100 tx-packets)
 	ip -n "$g1" xfrm state update "${sa[@]}" limit packet-hard 70000
@@ -464,7 +470,9 @@ update() {
 	answers 'ENOENT *' withdraw family=2 daddr=10.0.0.2 spi=0x100
 
 	# Nor does a plain SA become an extended one
-	sa=("${sa[@]/0x100/0x101}")
+	key_for 0x101
+	sa=(src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x101 reqid 1 mode tunnel flag af-unspec
+		aead "$aead" "$key" 128)
 	ip -n "$g1" xfrm state add "${sa[@]}"
 	refused 'xfrm_ext: SA exists already' \
 		ip -n "$g1" xfrm state update "${sa[@]}" ext tx-subspaces 4

@@ -79,6 +79,7 @@ the_sa() { # sender's words , receiver's words
 		shift
 	done
 	shift
+	new_keys
 	ip -n "$g1" xfrm state flush
 	ip -n "$g2" xfrm state flush
 	ip -n "$g1" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 \

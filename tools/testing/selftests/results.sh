@@ -31,21 +31,25 @@ sas() { # plain|off|on mode 4|6 [words of the sender [of a plain one]]
 
 # An extended tunnel in an extended SA of transport mode
 nested() { # off|on 4|6
-	local i1=10.1.0.1 i2=10.2.0.1 o1 o2 n tx rx
+	local i1=10.1.0.1 i2=10.2.0.1 o1 o2 n tx rx spi key k=()
 
 	fastpath "$1"
 	flush
 	outer "$2"
 	[[ $2 == 4 ]] || i1=fd01::1 i2=fd02::1
 	target=$i2
+	for spi in 0x101 0x102 0x201 0x202; do
+		key_for "$spi"
+		k[spi]=$key
+	done
 	for n in 1 2; do
 		tx='tx-subspaces 4' rx='rx-subspaces 4'
 		[[ $n == 1 ]] || tx=$rx rx='tx-subspaces 4'
 		ip -n "$(ns_of "$n")" -batch - <<-EOF
-			xfrm state add src $o1 dst $o2 proto esp spi 0x101 reqid 1 mode tunnel aead $aead $key1 128 ext $tx
-			xfrm state add src $o1 dst $o2 proto esp spi 0x102 reqid 2 mode transport aead $aead $key1 128 ext $tx
-			xfrm state add src $o2 dst $o1 proto esp spi 0x201 reqid 3 mode tunnel aead $aead $key2 128 ext $rx
-			xfrm state add src $o2 dst $o1 proto esp spi 0x202 reqid 4 mode transport aead $aead $key2 128 ext $rx
+			xfrm state add src $o1 dst $o2 proto esp spi 0x101 reqid 1 mode tunnel aead $aead ${k[0x101]} 128 ext $tx
+			xfrm state add src $o1 dst $o2 proto esp spi 0x102 reqid 2 mode transport aead $aead ${k[0x102]} 128 ext $tx
+			xfrm state add src $o2 dst $o1 proto esp spi 0x201 reqid 3 mode tunnel aead $aead ${k[0x201]} 128 ext $rx
+			xfrm state add src $o2 dst $o1 proto esp spi 0x202 reqid 4 mode transport aead $aead ${k[0x202]} 128 ext $rx
 			xfrm policy add src $i1 dst $i2 dir $( ((n == 1)) && echo out || echo in) tmpl src $o1 dst $o2 proto esp reqid 1 mode tunnel tmpl src $o1 dst $o2 proto esp reqid 2 mode transport
 			xfrm policy add src $i2 dst $i1 dir $( ((n == 1)) && echo in || echo out) tmpl src $o2 dst $o1 proto esp reqid 3 mode tunnel tmpl src $o2 dst $o1 proto esp reqid 4 mode transport
 		EOF

@@ -71,16 +71,19 @@ through() { # 4|6 inner-address fastpath
 
 # In an extended SA of transport mode that carries the extended tunnel
 nested() { # fastpath
-	local n there
+	local n there key out
 
 	fastpath "$1"
 	tunnel 4 4
+	key_for 0x101
+	out=$key
+	key_for 0x201
 	for n in 1 2; do
 		there='rx-subspaces 1'
 		((n == 2)) || there='tx-subspaces 1'
 		ip -n "$(ns_of "$n")" -batch - <<-EOF
-			xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x101 reqid 11 mode transport aead $aead $key1 128 ext $there
-			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x201 reqid 12 mode transport aead $aead $key2 128 ext $([[ $there == tx* ]] && echo rx || echo tx)-subspaces 1
+			xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x101 reqid 11 mode transport aead $aead $out 128 ext $there
+			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x201 reqid 12 mode transport aead $aead $key 128 ext $([[ $there == tx* ]] && echo rx || echo tx)-subspaces 1
 		EOF
 	done
 	ip -n "$g1" -batch - <<-EOF

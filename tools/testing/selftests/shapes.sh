@@ -286,6 +286,7 @@ same_hooks() {
 
 # An SA that cannot send refuses on either path, and xfrm_stat tells which
 receive_only() {
+	new_keys
 	ip -n "$g1" xfrm state delete src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100
 	ip -n "$g1" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 \
 		mode tunnel flag af-unspec aead "$aead" "$key1" 128 ext rx-subspaces 1

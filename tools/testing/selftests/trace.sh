@@ -36,8 +36,9 @@ traced_are() { # number
 
 fields() { # fastpath
 	fastpath "$1"
-	WINDOW=64 tunnel 4 4
-	ip -n "$g1" xfrm state delete dst 10.0.0.2 proto esp spi 0x100
+	new_keys
+	WINDOW=64 tunnel_end 1 tx rx 4 4 | grep -v ' spi 0x100 ' | ip -n "$g1" -batch -
+	WINDOW=64 tunnel_end 2 rx tx 4 4 | ip -n "$g2" -batch -
 	ip -n "$g1" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 \
 		mode tunnel flag af-unspec aead "$aead" "$key1" 128 \
 		ext tx-subspaces 2 tx-start "$last" hold on

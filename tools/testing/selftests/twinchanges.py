@@ -21,6 +21,8 @@ KINDS = {
     "beet6": (1, 13, "beet", "", "sel src fd08::{0} dst fd08::{1}"),
 }
 OTHER = {"g1": "g2", "g2": "g1"}
+# In keys, for octets that are others whenever a sequence is played
+NEW_KEY = "NEWKEY" * 4
 DEVICES = {"vti": ["vti", "vti6"], "xi": ["xi"], "vxlan": ["vx"]}
 
 
@@ -94,7 +96,7 @@ class Sequence:
         _, reqid, mode, _, more = KINDS[kind]
         me = (1, 2) if forward else (2, 1)
         # One key is one SA's
-        key = (f"{spi + (not forward):04x}" * 18)[:2 * AEADS[self.aead]]
+        key = (NEW_KEY + f"{spi + (not forward):04x}" * 18)[:2 * AEADS[self.aead]]
         line = f"xfrm state add src {src} dst {dst} proto esp spi {spi + (not forward):#x}" \
             f" reqid {reqid + (not forward)} mode {mode} {more.format(*me)}" \
             f" aead {self.aead} 0x{key} 128"

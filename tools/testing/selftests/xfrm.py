@@ -9,17 +9,19 @@
                         and of the tunnel SA that it uses
     xfrm.py pfkey SRC DST SPI REQID
                         a tunnel SA, AES-CBC with HMAC-SHA-256, by PF_KEY
-    xfrm.py extended SRC DST SPI [reqid=N] [marked=0] [dir=N] [keepalive=N] [cpu=N]
+    xfrm.py extended SRC DST SPI [key=HEX] [reqid=N] [marked=0] [dir=N] [keepalive=N] [cpu=N]
                      [offload=FLAGS] [window=N]
                         XFRM_MSG_NEWSA of an announced tunnel SA, with attributes that
                         `ip` does not know yet, or does not send so: an offload, and a
-                        window in a bitmap of 32 bits without ESN
+                        window in a bitmap of 32 bits without ESN; the key is a new one
+                        if none is given
 
 Prints what is wrong, and exit status 1, if the kernel refuses.
 """
 
 import errno
 import ipaddress
+import os
 import socket
 import struct
 import sys
@@ -105,8 +107,9 @@ def extended(netlink, src, dst, spi, *rest):
     rest = dict(word.split("=") for word in rest)
     reqid = int(rest.pop("reqid", 0))
     body += struct.pack("=IIHBBB7x", 0, reqid, family(dst), MODE_TUNNEL, 0, 0)
+    key = bytes.fromhex(rest.pop("key", "")) or os.urandom(20)
     body += attr(XFRMA_ALG_AEAD, b"rfc4106(gcm(aes))".ljust(64, b"\0")
-                 + struct.pack("=II", 160, 128) + bytes(range(20)))
+                 + struct.pack("=II", 160, 128) + key)
     if int(rest.pop("marked", 1)):
         body += attr(XFRMA_SA_EXTRA_FLAGS, struct.pack("=I", XFRM_EXT_SA_XFLAG))
     for name, value in rest.items():
