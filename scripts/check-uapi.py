@@ -44,6 +44,13 @@ OTHER_LIMITS = {
     ("tx-start", "min"): 1,
     ("tx-warn", "min"): 1,
     ("memory-max", "min"): 1,
+    ("rule-pref", "min"): 1,
+    ("rule-src", "min-len"): 4,
+    ("rule-src", "max-len"): 16,
+    ("rule-src-len", "max"): 128,
+    ("rule-dst", "min-len"): 4,
+    ("rule-dst", "max-len"): 16,
+    ("rule-dst-len", "max"): 128,
 }
 HEADER_LIMITS = {
     ("tx-subspaces", "max"): "XFRM_EXT_SUBSPACES_MAX",

@@ -144,7 +144,8 @@ check_codespell() {
 check_layout() {
 	local bad=0 script line kernel
 
-	if files | xargs wc -l | awk '$1 > 800 && $2 != "total" { print $2 ": " $1 " lines, more than 800" }' |
+	# A specification is one file
+	if files ! -path './Documentation/netlink/specs/*' | xargs wc -l | awk '$1 > 800 && $2 != "total" { print $2 ": " $1 " lines, more than 800" }' |
 		grep .; then
 		bad=1
 	fi

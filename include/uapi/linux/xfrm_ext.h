@@ -92,6 +92,12 @@ enum xfrm_ext_sa_flags {
 	XFRM_EXT_SA_F_ESN = 1 << 4,		/* XFRM_EXT_FORMAT_ESP, 64-bit numbers */
 };
 
+/* XFRM_EXT_A_RULE_FLAGS */
+enum xfrm_ext_rule_flags {
+	XFRM_EXT_RULE_F_OR_PLAIN = 1 << 0,	/* plain, if it cannot be extended */
+	XFRM_EXT_RULE_F_PLAIN = 1 << 1,		/* plain; rules behind do not count */
+};
+
 enum xfrm_ext_cmd {
 	XFRM_EXT_CMD_UNSPEC,
 	XFRM_EXT_CMD_CAPS,		/* do */
@@ -107,6 +113,15 @@ enum xfrm_ext_cmd {
 	XFRM_EXT_CMD_EXHAUSTED,		/* event, it has sent its last number */
 	XFRM_EXT_CMD_WINDOW_DROPS,	/* event, many replays or too old */
 	XFRM_EXT_CMD_OUT_OF_RANGE,	/* event, Subspace ID >= rx-subspaces */
+
+	/* Rules: SAs that nobody announces */
+	XFRM_EXT_CMD_RULE_ADD,		/* do, CAP_NET_ADMIN */
+	XFRM_EXT_CMD_RULE_DEL,		/* do, CAP_NET_ADMIN */
+	XFRM_EXT_CMD_RULE_FLUSH,	/* do, CAP_NET_ADMIN */
+	XFRM_EXT_CMD_RULE_GET,		/* dump, CAP_NET_ADMIN */
+	XFRM_EXT_CMD_RULE_REFUSED,	/* event, an SA could not be what a rule says */
+
+	XFRM_EXT_CMD_NONE_AUTHENTIC,	/* event, nothing but bad ICVs so far */
 
 	__XFRM_EXT_CMD_MAX
 };
@@ -173,6 +188,27 @@ enum xfrm_ext_attr {
 	XFRM_EXT_A_CAP_ANNOUNCE_TTL,	/* u32, seconds */
 	XFRM_EXT_A_CAP_NETNS_MEMORY,	/* u64, octets that all SAs take */
 	XFRM_EXT_A_CAP_NETNS_MEMORY_MAX, /* u64, octets that they may take */
+
+	/*
+	 * Rules. What an SA must be like for one: these, and family, mark and
+	 * mark-mask; what is absent, matches all
+	 */
+	XFRM_EXT_A_RULE_PREF,		/* u32, place in the order; also of an SA */
+	XFRM_EXT_A_RULE_FLAGS,		/* u32, enum xfrm_ext_rule_flags */
+	XFRM_EXT_A_RULE_REQID,		/* u32 */
+	XFRM_EXT_A_RULE_IF_ID,		/* u32 */
+	XFRM_EXT_A_RULE_SRC,		/* 4 or 16 octets, outer source address */
+	XFRM_EXT_A_RULE_SRC_LEN,	/* u32, bits of it; absent: all */
+	XFRM_EXT_A_RULE_DST,		/* 4 or 16 octets, outer destination */
+	XFRM_EXT_A_RULE_DST_LEN,	/* u32 */
+	XFRM_EXT_A_RULE_HITS,		/* u64, SAs made extended ones */
+	XFRM_EXT_A_RULE_REFUSED,	/* u64, SAs refused */
+	XFRM_EXT_A_RULE_PLAIN,		/* u64, SAs left plain */
+
+	XFRM_EXT_A_UNAUTHENTIC,		/* u64, packets with bad ICVs */
+	XFRM_EXT_A_CAP_RULES_MAX,	/* u32, rules of a namespace */
+	XFRM_EXT_A_CAP_NETNS_KEYS,	/* u32, keys remembered that no SA has */
+	XFRM_EXT_A_CAP_NETNS_KEYS_MEMORY, /* u64, octets that these take */
 
 	__XFRM_EXT_A_MAX
 };
