@@ -13,6 +13,7 @@
  * @last: the last number given out; runs past @max when exhausted
  * @max: the last number that may be, XE_SN_MAX at most; never changes
  * @warned: somebody has been told that the end is near
+ * @set: it was set forward since its SA has been held
  *
  * Alone on its cache line: CPUs that send in different subspaces share no
  * writes.
@@ -21,6 +22,7 @@ struct xe_counter {
 	atomic64_t last;
 	u64 max;
 	u32 warned;
+	bool set;
 } ____cacheline_aligned_in_smp;
 
 /**

@@ -10,12 +10,14 @@
  * tell.
  */
 #include <linux/jiffies.h>
+#include <linux/log2.h>
 #include <net/genetlink.h>
 
 #include "state.h"
 
 #define XE_EVENT_REST	(10 * HZ)
 #define XE_DROPS_ALARM	1000	/* packets within XE_EVENT_REST */
+#define XE_FORGED_ALARM	16	/* packets */
 
 typedef int xe_put(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
 
@@ -34,6 +36,13 @@ static void xe_event(const struct xe_sa *sa, enum xfrm_ext_cmd cmd,
 	}
 	genlmsg_end(msg, hdr);
 	xe_message_multicast(msg, xs_net(sa->x));
+}
+
+static int xe_put_forged(struct sk_buff *skb, const struct xe_sa *sa, u32 n)
+{
+	if (sa->rule && nla_put_u32(skb, XFRM_EXT_A_RULE_PREF, sa->rule))
+		return -EMSGSIZE;
+	return nla_put_u64_64bit(skb, XFRM_EXT_A_UNAUTHENTIC, n, XFRM_EXT_A_PAD);
 }
 
 static int xe_put_out_of_range(struct sk_buff *skb, const struct xe_sa *sa,
@@ -112,4 +121,43 @@ void xe_event_out_of_range(struct xe_sa *sa, u32 subspace)
 	if (xe_event_due(&sa->alarm.range_next))
 		xe_event(sa, XFRM_EXT_CMD_OUT_OF_RANGE, xe_put_out_of_range,
 			 subspace);
+}
+
+/* Whether there was an authentic packet; it may have been dropped for what is in it */
+static bool xe_event_authentic(const struct xe_sa *sa)
+{
+	static const u8 behind_icv[] = {
+		XFRM_EXT_STAT_RX_PACKETS,
+		XFRM_EXT_STAT_RX_TRAILER,
+		XFRM_EXT_STAT_RX_NEXT_HEADER,
+		XFRM_EXT_STAT_RX_DUMMY,
+		XFRM_EXT_STAT_RX_PSEUDO_HEADER,
+		XFRM_EXT_STAT_RX_FRAGMENT,
+		XFRM_EXT_STAT_RX_INNER,
+		XFRM_EXT_STAT_RX_NOMEM_WINDOW,
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(behind_icv); i++)
+		if (xe_stat_sum(sa, behind_icv[i]))
+			return true;
+	return false;
+}
+
+/**
+ * xe_event_forged - the authentication of a packet has failed
+ * @sa: SA
+ *
+ * If that is so of all that have come since the SA was made, keys or format are not the
+ * peer's: somebody should know. Anybody can cause it, but each time it takes him as many
+ * packets as all before.
+ *
+ * Context: any.
+ */
+void xe_event_forged(struct xe_sa *sa)
+{
+	u32 n = atomic_inc_return(&sa->alarm.forged);
+
+	if (n >= XE_FORGED_ALARM && is_power_of_2(n) && !xe_event_authentic(sa))
+		xe_event(sa, XFRM_EXT_CMD_NONE_AUTHENTIC, xe_put_forged, n);
 }

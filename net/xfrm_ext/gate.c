@@ -4,15 +4,17 @@
  *
  * xfrm calls the init_state() of a state's type before the state can be seen
  * by anybody, in process context, with room for an error text. So our type is
- * registered in the place of esp4's and esp6's. A state that nobody announced
- * gets the original type there and then, and costs nothing more from then on;
- * an announced one gets the type inside its struct xe_sa; a state that carries
- * the mark of an extended SA but no announcement - a clone that MIGRATE makes,
- * a late NEWSA - is refused. An announcement is not used up by a state that never
- * comes to be in place: the next one of the kind, as a daemon sends that was
- * refused and asks for less, is no plain one for it. So there is no moment at
- * which an extended SA is a plain one, and none at which two states count from
- * one counter's start under one key.
+ * registered in the place of esp4's and esp6's. A state gets the type inside a
+ * struct xe_sa of its own if it was announced, if an extended SA had its key - it is
+ * a clone that MIGRATE makes, or one that a daemon makes again for another address -
+ * or if a rule is about it. If it has the mark of an extended SA and is none of
+ * these it is refused. Any other gets the original type there and then, and costs
+ * nothing more from then on.
+ *
+ * An announcement is not used up by a state that never comes to be in place: the next
+ * one of the kind, as a daemon sends that was refused and asks for less, is no plain
+ * one for it. So there is no moment at which an extended SA is a plain one, and none
+ * at which two states count from one counter's start under one key.
  */
 #include <net/xfrm.h>
 
@@ -54,6 +56,92 @@ static int xe_gate_refuse(struct xfrm_state *x, struct sk_buff *skb)
 	return -EINVAL;
 }
 
+/* It has nothing to do with us from now on */
+static int xe_gate_plain(struct xfrm_state *x, const struct xe_gate *gate)
+{
+	/*
+	 * The original's module is held for as long as the gate stands; the state
+	 * needs a reference of its own.
+	 */
+	__module_get(gate->orig->owner);
+	x->type = gate->orig;
+	/*
+	 * xfrm took this reference for the gate. It may have been the last:
+	 * xe_gate_exit() waits for us to get out of here.
+	 */
+	module_put(THIS_MODULE);
+	return 0;
+}
+
+/* What shall a new state be? 0, -ENOENT: nobody says anything, or why it cannot be */
+static int xe_gate_ask(struct xfrm_state *x, struct xe_net *xn,
+		       const struct xe_id *id, struct xe_claim *claim,
+		       struct netlink_ext_ack *extack)
+{
+	/* MIGRATE copies everything, also that the state is valid */
+	bool clone = x->km.state != XFRM_STATE_VOID;
+	int err = -ENOENT;
+
+	if (!clone)
+		err = xe_announce_claim(xn, id, x, &claim->params, extack);
+	if (err != -ENOENT) {
+		claim->announced = !err;
+		return err;
+	}
+	/* Numbers have been used with its key; whoever has it goes on with them */
+	if (claim->known) {
+		claim->params = claim->known->params;
+		claim->params.flags &= ~XFRM_EXT_SA_F_HOLD;
+		/* Whoever has to set them has not done so */
+		if (READ_ONCE(claim->known->held))
+			claim->params.flags |= XFRM_EXT_SA_F_HOLD;
+		return 0;
+	}
+	if (x->props.extra_flags & XFRM_EXT_SA_XFLAG) {
+		xe_extack(extack,
+			  "SA is marked as extended, but no announcement fits its daddr, spi and mark");
+		return -ENOKEY;
+	}
+	/* A clone of a plain one has numbers of its own */
+	if (!clone && xe_rule_match(xn, x, claim) == XE_RULE_EXTEND)
+		return 0;
+	if (!clone)
+		err = xe_numbers_check_plain(xn, x, extack);
+	return err ?: -ENOENT;
+}
+
+/* Not what the SA is, but the moment, says so: it is no kind that must be plain */
+static bool xe_gate_for_good(int err)
+{
+	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOENT ||
+	       err == -ENAMETOOLONG;
+}
+
+static int xe_gate_claim(struct xfrm_state *x, const struct xe_gate *gate,
+			 struct xe_net *xn, const struct xe_id *id,
+			 const struct xe_claim *claim,
+			 struct netlink_ext_ack *extack)
+{
+	/* Some who make states do not want to hear why not; listeners do */
+	struct netlink_ext_ack why = {};
+	int err;
+
+	err = xe_life_claim(x, gate, xn, claim, &why);
+	if (err && extack)
+		*extack = why;
+	if (claim->announced && err)
+		xe_announce_release(xn, x);
+	if (!claim->rule)
+		return err;
+	if (!err)
+		xe_rule_hit(xn, claim->rule);
+	else if (xe_rule_failed(xn, id, claim->rule, why._msg,
+				xe_gate_for_good(err) &&
+				!xe_numbers_check_plain(xn, x, extack)))
+		err = xe_gate_plain(x, gate);
+	return err;
+}
+
 static int xe_gate_init_state(struct xfrm_state *x,
 			      struct netlink_ext_ack *extack)
 {
@@ -66,50 +154,33 @@ static int xe_gate_init_state(struct xfrm_state *x,
 		.mark	= xe_mark(&x->mark),
 		.daddr	= x->id.daddr,
 	};
-	bool marked = x->props.extra_flags & XFRM_EXT_SA_XFLAG;
-	/* MIGRATE copies everything, also that the state is valid */
-	bool clone = x->km.state != XFRM_STATE_VOID;
-	struct xe_params params;
-	int err = -ENOENT;
+	struct xe_claim claim = {};
+	int err;
 
 	might_sleep();
-	if (clone && marked) {
-		/* It has the key, but could not know which numbers were used */
-		xe_extack(extack, "an extended SA cannot be migrated");
-		/* xfrm frees it at once and wants it dead */
-		x->km.state = XFRM_STATE_DEAD;
-		return -EOPNOTSUPP;
+	claim.known = xe_numbers_find(xn, x, extack);
+	if (IS_ERR(claim.known)) {
+		err = PTR_ERR(claim.known);
+		claim.known = NULL;
+	} else {
+		err = xe_gate_ask(x, xn, &id, &claim, extack);
 	}
-	if (!clone)
-		err = xe_announce_claim(xn, &id, x, &params, extack);
-	if (err == -EBUSY)
-		return err;
-	if (err) {
-		if (marked) {
-			xe_extack(extack,
-				  "SA is marked as extended, but no announcement fits its daddr, spi and mark");
-			return err;
-		}
-		/*
-		 * A plain SA. The original's module is held for as long as
-		 * the gate stands; the state needs a reference of its own.
-		 */
-		__module_get(gate->orig->owner);
-		x->type = gate->orig;
+	if (err == -ENOENT) {
 		err = gate->orig->init_state(x, extack);
-		/*
-		 * xfrm took this reference for the gate. It may have been the
-		 * last: xe_gate_exit() waits for us to get out of here.
-		 */
-		module_put(THIS_MODULE);
-		return err;
+		if (!err)
+			err = xe_gate_plain(x, gate);
+	} else if (!err) {
+		err = gate->orig->init_state(x, extack);
+		if (!err)
+			err = xe_gate_claim(x, gate, xn, &id, &claim, extack);
+		else if (claim.announced)
+			xe_announce_release(xn, x);
 	}
-
-	err = gate->orig->init_state(x, extack);
-	if (!err)
-		err = xe_life_claim(x, gate, xn, &params, extack);
-	if (err)
-		xe_announce_release(xn, x);
+	/* xfrm frees a clone that is refused at once and wants it dead */
+	if (err && x->km.state != XFRM_STATE_VOID)
+		x->km.state = XFRM_STATE_DEAD;
+	if (claim.known)
+		xe_numbers_put(claim.known);
 	return err;
 }
 

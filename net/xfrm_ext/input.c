@@ -111,6 +111,7 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 
 	if (err == -EBADMSG) {
 		xe_audit_icv(sa, skb, seq);
+		xe_event_forged(sa);
 		/*
 		 * With -EBADMSG the kernel's own path would write a record, too,
 		 * with what it takes for the number
@@ -170,8 +171,10 @@ static bool xe_sn_parse(const struct xe_sa *sa, const struct sk_buff *skb,
 	if (!format->high_half)
 		return true;
 	w = xe_window_seen(sa, 0);
-	return xe_esn_number(w ? xe_window_top(w) : 0, sa->params.window,
-			     &seq->sn) && seq->sn <= format->sn_max;
+	return xe_esn_number(w ? xe_window_top(w) :
+				 xe_numbers_seen(sa->numbers, 0),
+			     sa->params.window, &seq->sn) &&
+	       seq->sn <= format->sn_max;
 }
 
 /**

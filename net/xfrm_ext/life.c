@@ -24,22 +24,47 @@ static void xe_life_type(struct xfrm_type *type, const struct xfrm_type *orig)
 	type->output = xe_output;
 }
 
+/*
+ * What key managers ask of the kernel that is ours to do: extended sequence numbers,
+ * and a window. Of two widths the larger one holds.
+ */
+static int xe_life_adopt(const struct xfrm_state *x, struct xe_params *p,
+			 struct netlink_ext_ack *extack)
+{
+	u64 sn_max = xe_params_format(p)->sn_max;
+	bool windows = p->rx_subspaces &&
+		       !(p->flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION);
+
+	if (x->props.flags & XFRM_STATE_ESN &&
+	    p->format == XFRM_EXT_FORMAT_ESP) {
+		/* RFC 4303 section 3.4.3: the high half comes from the window */
+		if (p->rx_subspaces && !windows) {
+			xe_extack(extack,
+				  "flag esn contradicts replay protection off: there is no window to tell the high half from");
+			return -EINVAL;
+		}
+		p->flags |= XFRM_EXT_SA_F_ESN;
+		/* Unless somebody has said otherwise */
+		if (p->tx_warn == sn_max - sn_max / 16) {
+			sn_max = xe_params_format(p)->sn_max;
+			p->tx_warn = sn_max - sn_max / 16;
+		}
+	}
+	if (windows && x->props.replay_window > p->window) {
+		struct xe_params wide = *p;
+
+		wide.window = roundup_pow_of_two(x->props.replay_window);
+		if (xe_subspaces_memory(&wide) <= p->memory_max)
+			p->window = wide.window;
+	}
+	return 0;
+}
+
 /* Everything about the state that can be checked before it is in place */
 static int xe_life_check(const struct xfrm_state *x,
 			 const struct xe_params *params,
 			 struct netlink_ext_ack *extack)
 {
-	if (x->props.flags & XFRM_STATE_ESN) {
-		xe_extack(extack,
-			  "flag esn contradicts the announcement; with format esp say esn on there, esp64 sends 48-bit numbers of its own");
-		return -EINVAL;
-	}
-	if (x->props.replay_window) {
-		xe_extack(extack,
-			  "replay-window %u contradicts the announcement; use the extension's window and 0 here",
-			  x->props.replay_window);
-		return -EINVAL;
-	}
 	if (params->select.by == XFRM_EXT_SELECT_MARK &&
 	    x->props.smark.m & params->select.mask) {
 		xe_extack(extack,
@@ -106,50 +131,102 @@ static int xe_life_check_free(struct xfrm_state *x,
 
 static void xe_life_free(struct xe_sa *sa)
 {
-	xe_subspaces_exit(sa);
+	xe_numbers_put(sa->numbers);
 	free_percpu(sa->cpu);
 	xe_crypto_exit(sa);
-	mem_cgroup_put(sa->memcg);
-	xe_memory_give(sa->xn, xe_memory_of_sa() + atomic64_read(&sa->memory));
+	xe_memory_give(sa->xn, xe_memory_of_sa());
 	xe_net_put(sa->xn);
 	kfree(sa);
 }
 
-/*
- * All memory but that of counters and windows. They are charged to whoever is
- * charged here: set_active_memcg() with what we remember.
- */
+/* All memory but that of counters and windows. Takes the numbers if it succeeds. */
 static struct xe_sa *xe_life_alloc(struct xe_net *xn,
 				   const struct xe_params *params,
-				   struct netlink_ext_ack *extack)
+				   struct xe_numbers *numbers)
 {
-	u64 idle = xe_subspaces_idle(params), octets = xe_memory_of_sa() + idle;
 	struct xe_sa *sa;
 
-	if (!xe_memory_take(xn, octets)) {
-		xe_memory_refused(xn, "an SA", octets, extack);
+	if (!xe_numbers_make_room(xn, xe_memory_of_sa()))
 		return NULL;
-	}
 	sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
-	if (!sa) {
-		xe_memory_give(xn, octets);
-		return NULL;
+	if (!sa)
+		goto err;
+	sa->cpu = alloc_percpu_gfp(struct xe_cpu, GFP_KERNEL_ACCOUNT);
+	if (!sa->cpu) {
+		kfree(sa);
+		goto err;
 	}
 	sa->xn = xe_net_get(xn);
-	atomic64_set(&sa->memory, idle);
-	sa->memcg = get_mem_cgroup_from_mm(current->mm);
 	sa->params = *params;
+	sa->params.tx_start = READ_ONCE(numbers->params.tx_start);
+	sa->params.window = READ_ONCE(numbers->params.window);
+	sa->numbers = numbers;
+	sa->tx = numbers->tx;
+	sa->rx = numbers->rx;
 	sa->home = -1;
 	spin_lock_init(&sa->lock);
-	sa->cpu = alloc_percpu_gfp(struct xe_cpu, GFP_KERNEL_ACCOUNT);
-	if (!sa->cpu)
-		goto err;
-	if (xe_subspaces_init(sa))
-		goto err;
 	return sa;
 err:
-	xe_life_free(sa);
+	xe_memory_give(xn, xe_memory_of_sa());
 	return NULL;
+}
+
+/* A clone that may be in place, or will be at once */
+static bool xe_life_awaits(const struct xe_sa *sa)
+{
+	return sa->clone && xe_sa_pending(sa);
+}
+
+/**
+ * xe_life_visit - somebody wants to know how an SA fares
+ * @sa: SA
+ *
+ * Brings the kernel's figures up to date. Nobody tells when MIGRATE has put a state
+ * into place; until a packet of it finds out, this does. (Not every packet can: the
+ * kernel's own windows may come before us.)
+ *
+ * Context: process; the namespace's lock is held.
+ */
+void xe_life_visit(struct xe_sa *sa)
+{
+	struct xfrm_state *x = sa->x, *found;
+
+	if (xe_life_awaits(sa)) {
+		found = xfrm_state_lookup(xs_net(x), x->mark.v & x->mark.m,
+					  &x->id.daddr, x->id.spi, x->id.proto,
+					  x->props.family);
+		if (found == x)
+			xe_sa_publish(sa);
+		if (found)
+			xfrm_state_put(found);
+	}
+	xe_lifetime_fold(sa);
+}
+
+/*
+ * Daemons ask the kernel what an SA has carried, and when, to see whether the peer is
+ * alive; the figures of a CPU's last credit are not there yet.
+ */
+static void xe_life_fold(struct work_struct *work)
+{
+	struct xe_net *xn = container_of(to_delayed_work(work), struct xe_net,
+					 fold);
+	bool awaits = false;
+	struct xe_sa *sa;
+
+	mutex_lock(&xn->lock);
+	list_for_each_entry(sa, &xn->sas, list) {
+		if (xe_life_awaits(sa)) {
+			xe_life_visit(sa);
+			awaits |= xe_life_awaits(sa);
+		} else if (xe_lifetime_lags(sa)) {
+			xe_lifetime_fold(sa);
+		}
+	}
+	if (xn->n_sas && !xn->dead)
+		queue_delayed_work(system_power_efficient_wq, &xn->fold,
+				   awaits ? 1 : HZ);
+	mutex_unlock(&xn->lock);
 }
 
 /* Into the namespace's list; the first SA brings the hooks */
@@ -172,6 +249,8 @@ static int xe_life_enlist(struct xe_sa *sa, struct netlink_ext_ack *extack)
 		}
 	}
 	WRITE_ONCE(xn->n_sas, xn->n_sas + 1);
+	mod_delayed_work(system_power_efficient_wq, &xn->fold,
+			 sa->clone ? 1 : HZ);
 	sa->serial = ++xn->serial;
 	list_add_tail(&sa->list, &xn->sas);
 	err = 0;
@@ -197,21 +276,23 @@ static void xe_life_delist(struct xe_sa *sa)
  * @x: state; its original type's init_state() has succeeded
  * @gate: our type it was created through; x->type points to it
  * @xn: namespace
- * @params: what it shall be
+ * @claim: what it shall be, and who says so
  * @extack: for the reason of a refusal
  *
  * On success x->type is the SA's own, which has taken over the reference to
  * this module that came with the gate's. On error the state is as before, for
- * xfrm to destroy: nothing can have seen it.
+ * xfrm to destroy or for a plain SA: nothing can have seen it.
  *
  * Return: 0 or a negative errno.
  */
 int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
-		  struct xe_net *xn, const struct xe_params *params,
+		  struct xe_net *xn, const struct xe_claim *claim,
 		  struct netlink_ext_ack *extack)
 {
-	const struct xe_mode *mode = xe_mode_get(x, params, extack);
-	int encap_len, err;
+	struct xe_params params = claim->params;
+	const struct xe_mode *mode = xe_mode_get(x, &params, extack);
+	struct xe_numbers *numbers;
+	int encap_len, err = 0;
 	struct xe_sa *sa;
 
 	if (!mode)
@@ -219,14 +300,31 @@ int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
 	encap_len = xe_udp_check(x, extack);
 	if (encap_len < 0)
 		return encap_len;
-	err = xe_life_check(x, params, extack);
+	/* Who has the key again is what he was */
+	if (claim->announced || !claim->known)
+		err = xe_life_adopt(x, &params, extack);
 	if (!err)
+		err = xe_life_check(x, &params, extack);
+	if (!err && claim->announced)
 		err = xe_life_check_free(x, extack);
 	if (err)
 		return err;
-	sa = xe_life_alloc(xn, params, extack);
-	if (!sa)
-		return -ENOMEM;
+	numbers = xe_numbers_get(xn, x, claim->known, &params, extack);
+	if (PTR_ERR(numbers) == -ENOMEM)
+		goto nomem;
+	if (IS_ERR(numbers))
+		return PTR_ERR(numbers);
+	sa = xe_life_alloc(xn, &params, numbers);
+	if (!sa) {
+		xe_numbers_put(numbers);
+		goto nomem;
+	}
+	if (claim->rule)
+		WRITE_ONCE(numbers->rule, claim->rule);
+	if (!claim->announced)
+		sa->rule = READ_ONCE(numbers->rule);
+	sa->announced = claim->announced;
+	sa->clone = x->km.state != XFRM_STATE_VOID;
 	xe_life_type(&sa->type, gate->orig);
 	sa->gate = gate;
 	sa->x = x;
@@ -236,7 +334,7 @@ int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
 		.daddr	= x->id.daddr,
 		.mark	= xe_mark(&x->mark),
 	};
-	sa->format = xe_params_format(params);
+	sa->format = xe_params_format(&params);
 	sa->mode = mode;
 	sa->encap_len = encap_len;
 	sa->state = XFRM_EXT_STATE_CLAIMED;
@@ -253,6 +351,10 @@ int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
 
 	xe_sa_unset_offload(x);
 	x->props.extra_flags |= XFRM_EXT_SA_XFLAG;
+	/* The kernel has none to look at */
+	x->props.replay_window = 0;
+	if (!claim->announced)
+		WRITE_ONCE(numbers->keep, true);
 	/* Whoever asks for the same announcement meanwhile looks at the SA */
 	smp_store_release(&x->type, &sa->type);
 	return 0;
@@ -262,6 +364,10 @@ err_list:
 err_free:
 	xe_life_free(sa);
 	return err;
+
+nomem:
+	return xe_memory_refused(xn, "an SA", xe_memory_of_sa() +
+				 xe_numbers_memory(&params), extack);
 }
 
 /* Are received packets with a cipher? Asked when no more can come. */
@@ -343,11 +449,14 @@ static int xe_km_notify(struct xfrm_state *x, const struct km_event *c)
 {
 	struct xe_sa *sa = x ? xe_sa_of(x) : NULL;
 
-	if (!sa) {
-		if (x && c->event == XFRM_MSG_UPDSA)
-			xe_sa_updated(x);
+	/* Of one in place, a state that is thrown away is what it was to become */
+	if (x && c->event == XFRM_MSG_UPDSA &&
+	    (!sa || x->km.state == XFRM_STATE_DEAD)) {
+		xe_sa_updated(x);
 		return 0;
 	}
+	if (!sa)
+		return 0;
 	switch (c->event) {
 	case XFRM_MSG_NEWSA:
 	case XFRM_MSG_UPDSA:
@@ -389,6 +498,24 @@ static struct xfrm_mgr xe_km = {
 	.acquire	= xe_km_acquire,
 	.compile_policy	= xe_km_compile_policy,
 };
+
+/**
+ * xe_life_init_net - a namespace begins
+ * @xn: its part, not visible to others yet
+ */
+void xe_life_init_net(struct xe_net *xn)
+{
+	INIT_DELAYED_WORK(&xn->fold, xe_life_fold);
+}
+
+/**
+ * xe_life_exit_net - a namespace ends
+ * @xn: its part, marked dead: no SA comes any more
+ */
+void xe_life_exit_net(struct xe_net *xn)
+{
+	cancel_delayed_work_sync(&xn->fold);
+}
 
 /**
  * xe_life_init - be told of states

@@ -202,3 +202,22 @@ void xe_lifetime_fold(struct xe_sa *sa)
 	x->stats.integrity_failed = xe_stat_sum(sa, XFRM_EXT_STAT_RX_ICV);
 	spin_unlock_bh(&x->lock);
 }
+
+/**
+ * xe_lifetime_lags - has an SA used more than the kernel knows of?
+ * @sa: SA
+ *
+ * Context: any, as long as the state is alive. No lock: packets may come meanwhile.
+ */
+bool xe_lifetime_lags(const struct xe_sa *sa)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct xe_cpu *c = per_cpu_ptr(sa->cpu, cpu);
+
+		if (READ_ONCE(c->packets) != READ_ONCE(c->folded_packets))
+			return true;
+	}
+	return false;
+}

@@ -23,7 +23,8 @@
  *	trace.h
  *	stats.c		why packets are dropped
  *	audit.c		what of that is recorded
- *	subspace.c	where an SA keeps its counters and windows
+ *	subspace.c	where counters and windows are kept
+ *	numbers.c	one key, one set of them
  *	lifetime.c	limits in packets, octets, time
  *	suites.c	which ciphers there are
  *	crypto.c	a packet in the cipher's hands
@@ -54,8 +55,9 @@
  *  control: control.h
  *	params.c	what an announcement says
  *	announce.c	what an SA that does not exist yet shall be
+ *	rule.c		what SAs shall be that nobody announces
  *	life.c		how an extended SA comes to be and ends
- *	gate.c		every new ESP state comes here; announcements are claimed
+ *	gate.c		every new ESP state comes here: plain, or who says what it shall be?
  *	netlink.c	requests: announce, withdraw, get, set, capabilities
  *	main.c		the module
  */
@@ -72,6 +74,9 @@ static int __net_init xe_net_init(struct net *net)
 	if (!xn)
 		return -ENOMEM;
 	xe_announce_init_net(xn);
+	xe_rule_init_net(xn);
+	xe_life_init_net(xn);
+	xe_numbers_init_net(xn);
 	xe_net_set(net, xn);
 	return 0;
 }
@@ -88,6 +93,9 @@ static void __net_exit xe_net_exit(struct net *net)
 		xe_hooks_unregister(net);
 	mutex_unlock(&xn->lock);
 	xe_announce_exit_net(xn);
+	xe_rule_flush(xn);
+	xe_life_exit_net(xn);
+	xe_numbers_exit_net(xn);
 	/* xfrm ends after us and may have something to tell until then */
 	xe_net_set(net, NULL);
 	xe_net_put(xn);

@@ -18,6 +18,7 @@
 struct netlink_ext_ack;
 
 #define XE_SPI_SLOTS	256
+#define XE_KEY_SLOTS	64
 
 /**
  * struct xe_net - a network namespace's part
@@ -29,11 +30,22 @@ struct netlink_ext_ack;
  * @announced: announcements of which no SA is in place yet, oldest first
  * @n_announced: how many
  * @age: drops announcements that are too old
+ * @rules: what SAs shall be that nobody announces, by xe_rule::pref
+ * @n_rules: how many
  * @sas: extended SAs, in the order of xe_sa::serial
- * @n_sas: how many; the netfilter hooks are registered while there are any
+ * @n_sas: how many; the netfilter hooks are registered, and @fold runs, while there
+ *         are any
+ * @fold: tells the kernel what SAs have used, for who asks it and not us
  * @serial: the last xe_sa::serial given out
  * @dead: the namespace is going or gone
  * @guest: it belongs to another user namespace than the initial one
+ * @numbers_lock: protects the next five; process context, inside @lock
+ * @numbers: counters and windows, by key
+ * @idle: those of which no SA is left, the first to be forgotten first
+ * @n_idle: how many
+ * @idle_memory: octets that these take
+ * @forget: frees what has been idle for long enough
+ * @n_numbers: all of @numbers; read without a lock, written with @numbers_lock
  * @memory: octets that its SAs take, see memory.c; not under @lock
  * @rcu: for kfree_rcu()
  * @spis: how many SAs in the receive table have an SPI of each slot, see
@@ -47,11 +59,21 @@ struct xe_net {
 	struct list_head announced;
 	unsigned int n_announced;
 	struct delayed_work age;
+	struct list_head rules;
+	unsigned int n_rules;
 	struct list_head sas;
 	unsigned int n_sas;
+	struct delayed_work fold;
 	u64 serial;
 	bool dead;
 	bool guest;
+	spinlock_t numbers_lock; /* protects the next five */
+	struct hlist_head numbers[XE_KEY_SLOTS];
+	struct list_head idle;
+	unsigned int n_idle;
+	u64 idle_memory;
+	struct delayed_work forget;
+	unsigned int n_numbers;
 	atomic64_t memory;
 	struct rcu_head rcu;
 	atomic_t spis[XE_SPI_SLOTS];

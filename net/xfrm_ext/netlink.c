@@ -38,6 +38,10 @@ static const struct nla_policy xe_policy_id[] = {
 	[XFRM_EXT_A_MARK_MASK]	= { .type = NLA_U32 },
 };
 
+static const struct nla_policy xe_policy_pref[] = {
+	[XFRM_EXT_A_RULE_PREF]	= { .type = NLA_U32 },
+};
+
 static const struct nla_policy xe_policy_dummy[] = {
 	[XFRM_EXT_A_FAMILY]	= { .type = NLA_U16 },
 	[XFRM_EXT_A_DADDR]	= { .type = NLA_BINARY, .len = 16 },
@@ -93,7 +97,7 @@ static int xe_nl_announce(struct sk_buff *skb, struct genl_info *info)
 
 	err = xe_parse_id(info, &id);
 	if (!err)
-		err = xe_params_parse(info, &params);
+		err = xe_params_parse(info, &params, false);
 	if (err)
 		return err;
 	if (!xe_gate_family(id.family)) {
@@ -137,9 +141,11 @@ static int xe_put_state(struct sk_buff *skb, const struct xe_sa *sa)
 			return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	if (nla_put_u64_64bit(skb, XFRM_EXT_A_MEMORY,
-			      atomic64_read(&sa->memory), XFRM_EXT_A_PAD) ||
+			      atomic64_read(&sa->numbers->memory),
+			      XFRM_EXT_A_PAD) ||
 	    (out_of_range &&
-	     nla_put_u32(skb, XFRM_EXT_A_OUT_OF_RANGE, out_of_range - 1)))
+	     nla_put_u32(skb, XFRM_EXT_A_OUT_OF_RANGE, out_of_range - 1)) ||
+	    (sa->rule && nla_put_u32(skb, XFRM_EXT_A_RULE_PREF, sa->rule)))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -186,7 +192,7 @@ static int xe_nl_get(struct sk_buff *skb, struct genl_info *info)
 		err = -ENOENT;
 		goto err_unlock;
 	}
-	xe_lifetime_fold(sa);
+	xe_life_visit(sa);
 	err = -EMSGSIZE;
 	hdr = genlmsg_put_reply(msg, info, &xe_family, 0, XFRM_EXT_CMD_GET);
 	if (!hdr || xe_message_put_id(msg, &sa->id) ||
@@ -231,7 +237,7 @@ static int xe_nl_dump(struct sk_buff *skb, struct netlink_callback *cb)
 			cb->args[1] = 0;
 		}
 		if (!cb->args[1])
-			xe_lifetime_fold(sa);
+			xe_life_visit(sa);
 
 		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
 				  cb->nlh->nlmsg_seq, &xe_family, NLM_F_MULTI,
@@ -296,7 +302,12 @@ static int xe_nl_caps(struct sk_buff *skb, struct genl_info *info)
 	    nla_put_u64_64bit(msg, XFRM_EXT_A_CAP_NETNS_MEMORY,
 			      atomic64_read(&xn->memory), XFRM_EXT_A_PAD) ||
 	    nla_put_u64_64bit(msg, XFRM_EXT_A_CAP_NETNS_MEMORY_MAX,
-			      xe_memory_max_of(xn), XFRM_EXT_A_PAD))
+			      xe_memory_max_of(xn), XFRM_EXT_A_PAD) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_RULES_MAX, XE_RULES_MAX) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_NETNS_KEYS,
+			READ_ONCE(xn->n_idle)) ||
+	    nla_put_u64_64bit(msg, XFRM_EXT_A_CAP_NETNS_KEYS_MEMORY,
+			      READ_ONCE(xn->idle_memory), XFRM_EXT_A_PAD))
 		goto err;
 	for (i = 0; (name = xe_suite_name(i)); i++)
 		if (nla_put_string(msg, XFRM_EXT_A_CAP_ALGORITHM, name))
@@ -356,6 +367,7 @@ static int xe_set_tx(struct xe_sa *sa, u32 id, u64 highest, u64 gap,
 	if (!c)
 		return xe_memory_refused(sa->xn, "a counter", sizeof(*c),
 					 info->extack);
+	WRITE_ONCE(c->set, true);
 	/* If it has come farther meanwhile that is as well */
 	xe_counter_forward(c, min(c->max, highest + min(gap, c->max)));
 	return 0;
@@ -498,6 +510,7 @@ static int xe_nl_with_sa(struct genl_info *info,
 	mutex_lock(&xn->lock);
 	sa = xe_sa_find(xn, &id);
 	if (sa) {
+		xe_life_visit(sa);
 		err = act(sa, info);
 	} else {
 		xe_extack(info->extack,
@@ -544,6 +557,22 @@ static int xe_nl_dummy(struct sk_buff *skb, struct genl_info *info)
 	return xe_nl_with_sa(info, xe_dummy);
 }
 
+static int xe_nl_rule_add(struct sk_buff *skb, struct genl_info *info)
+{
+	return xe_rule_add(info);
+}
+
+static int xe_nl_rule_del(struct sk_buff *skb, struct genl_info *info)
+{
+	return xe_rule_del(info);
+}
+
+static int xe_nl_rule_flush(struct sk_buff *skb, struct genl_info *info)
+{
+	xe_rule_flush(xe_net(genl_info_net(info)));
+	return 0;
+}
+
 static const struct genl_ops xe_ops[] = {
 	{
 		.cmd		= XFRM_EXT_CMD_CAPS,
@@ -586,6 +615,34 @@ static const struct genl_ops xe_ops[] = {
 		.policy		= xe_policy_dummy,
 		.maxattr	= ARRAY_SIZE(xe_policy_dummy) - 1,
 		.doit		= xe_nl_dummy,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_RULE_ADD,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_rule_policy,
+		.maxattr	= XE_RULE_MAXATTR,
+		.doit		= xe_nl_rule_add,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_RULE_DEL,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_policy_pref,
+		.maxattr	= ARRAY_SIZE(xe_policy_pref) - 1,
+		.doit		= xe_nl_rule_del,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_RULE_FLUSH,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_policy_none,
+		.maxattr	= ARRAY_SIZE(xe_policy_none) - 1,
+		.doit		= xe_nl_rule_flush,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_RULE_GET,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_policy_none,
+		.maxattr	= ARRAY_SIZE(xe_policy_none) - 1,
+		.dumpit		= xe_rule_dump,
 	},
 };
 

@@ -7,30 +7,11 @@
 
 #include "control.h"
 
-/* All that describes an SA, its identity included */
 const struct nla_policy xe_params_policy[XE_PARAMS_MAXATTR + 1] = {
-	[XFRM_EXT_A_FAMILY]		= { .type = NLA_U16 },
+	XE_PARAMS_POLICY,
 	[XFRM_EXT_A_DADDR]		= { .type = NLA_BINARY, .len = 16 },
 	[XFRM_EXT_A_SPI]		= { .type = NLA_U32 },
-	[XFRM_EXT_A_MARK]		= { .type = NLA_U32 },
-	[XFRM_EXT_A_MARK_MASK]		= { .type = NLA_U32 },
-	[XFRM_EXT_A_FORMAT]		= { .type = NLA_U32 },
-	[XFRM_EXT_A_TRAILER]		= { .type = NLA_U32 },
-	[XFRM_EXT_A_IV]			= { .type = NLA_U32 },
-	[XFRM_EXT_A_TX_SUBSPACES]	= { .type = NLA_U32 },
-	[XFRM_EXT_A_TX_BASE]		= { .type = NLA_U32 },
-	[XFRM_EXT_A_SELECT]		= { .type = NLA_U32 },
-	[XFRM_EXT_A_SELECT_CPUS]	= { .type = NLA_U32 },
-	[XFRM_EXT_A_SELECT_DSCP]	= { .type = NLA_BINARY,
-					    .len = XE_DSCPS * sizeof(u16) },
-	[XFRM_EXT_A_SELECT_MASK]	= { .type = NLA_U32 },
-	[XFRM_EXT_A_SELECT_SHIFT]	= { .type = NLA_U32 },
 	[XFRM_EXT_A_TX_START]		= { .type = NLA_U64 },
-	[XFRM_EXT_A_TX_WARN]		= { .type = NLA_U64 },
-	[XFRM_EXT_A_RX_SUBSPACES]	= { .type = NLA_U32 },
-	[XFRM_EXT_A_WINDOW]		= { .type = NLA_U32 },
-	[XFRM_EXT_A_MEMORY_MAX]		= { .type = NLA_U64 },
-	[XFRM_EXT_A_FLAGS]		= { .type = NLA_U32 },
 };
 
 /* Take a number that is there and in range; leave *value if it is absent */
@@ -303,12 +284,14 @@ static int xe_parse_memory(struct genl_info *info, struct xe_params *p)
 
 /**
  * xe_params_parse - what does a request say that an SA shall be?
- * @info: request; xe_params_policy[] has been applied
+ * @info: request; XE_PARAMS_POLICY has been applied
  * @p: result
+ * @both: it is of a rule, for both directions: with format esp there is one subspace
+ *        each way without saying so
  *
  * Return: 0, or -EINVAL with the reason in the request's extack.
  */
-int xe_params_parse(struct genl_info *info, struct xe_params *p)
+int xe_params_parse(struct genl_info *info, struct xe_params *p, bool both)
 {
 	u64 sn_max;
 	int err;
@@ -330,6 +313,10 @@ int xe_params_parse(struct genl_info *info, struct xe_params *p)
 		err = xe_parse_flags(info, p);
 	if (!err)
 		err = xe_parse_one_counter(info, p);
+	if (both && p->format == XFRM_EXT_FORMAT_ESP) {
+		p->tx_subspaces = 1;
+		p->rx_subspaces = 1;
+	}
 	if (!err)
 		err = xe_parse_u32(info, XFRM_EXT_A_TX_SUBSPACES,
 				   "tx-subspaces", 1, XFRM_EXT_SUBSPACES_MAX,

@@ -157,7 +157,7 @@ struct xe_sa *xe_sa_find(struct xe_net *xn, const struct xe_id *id)
 		if (sa->id.spi == id->spi && sa->id.family == id->family &&
 		    sa->id.mark.v == id->mark.v &&
 		    sa->id.mark.m == id->mark.m &&
-		    xfrm_addr_equal(&sa->id.daddr, &id->daddr, id->family) &&
+		    xfrm_addr_equal(&sa->x->id.daddr, &id->daddr, id->family) &&
 		    READ_ONCE(sa->x->km.state) != XFRM_STATE_DEAD)
 			return sa;
 	return NULL;
@@ -167,15 +167,62 @@ struct xe_sa *xe_sa_find(struct xe_net *xn, const struct xe_id *id)
 static const char *xe_sa_contradiction(const struct xe_sa *sa)
 {
 	const struct xfrm_state *x = sa->x;
+	const struct xfrm_replay_state_esn *esn = x->replay_esn;
 
-	if (x->replay_esn)
-		return "kernel's replay-window or ESN set; an extended SA has its own windows";
-	/* Somebody restores an SA; starting at 1 would repeat its numbers */
-	if (x->replay.seq || x->replay.oseq || x->replay.bitmap)
+	/* Whoever announces an SA says there where its numbers begin */
+	if (sa->announced &&
+	    (x->replay.seq || x->replay.oseq || x->replay.bitmap ||
+	     (esn && (esn->seq || esn->seq_hi || esn->oseq || esn->oseq_hi))))
 		return "kernel's replay-seq or replay-oseq set; see the extension's tx-start";
 	if (x->xso.dev)
 		return "hardware offload set";
 	return NULL;
+}
+
+/* Between asking an SA for its numbers and deleting it somebody may go on sending */
+#define XE_SA_ADOPT_GAP		(1U << 20)
+
+/* Nobody has a window yet */
+static void xe_sa_widen(struct xe_sa *sa, u32 window)
+{
+	struct xe_params wide = sa->params;
+
+	wide.window = window;
+	if (window > XFRM_EXT_WINDOW_MAX ||
+	    xe_subspaces_memory(&wide) > wide.memory_max)
+		return;
+	WRITE_ONCE(sa->numbers->params.window, window);
+	sa->params.window = window;
+}
+
+/*
+ * What the key manager wanted of the kernel's replay protection is there for dumps;
+ * nothing looks at it when packets come. Numbers that it restores count here: it
+ * had a plain SA with this key.
+ */
+static void xe_sa_adopt_replay(struct xe_sa *sa)
+{
+	const struct xfrm_replay_state_esn *esn = sa->x->replay_esn;
+	struct xe_numbers *n = sa->numbers;
+	u64 seq = sa->x->replay.seq, oseq = sa->x->replay.oseq;
+	u32 window;
+
+	if (esn) {
+		seq = (u64)esn->seq_hi << 32 | esn->seq;
+		oseq = (u64)esn->oseq_hi << 32 | esn->oseq;
+		/* With this mode and no window the kernel lets every packet pass */
+		WRITE_ONCE(sa->x->repl_mode, XFRM_REPLAY_MODE_LEGACY);
+		window = roundup_pow_of_two(max(esn->replay_window, 1U));
+		if (window > sa->params.window && !xe_subspaces_used(n))
+			xe_sa_widen(sa, window);
+	}
+	if (oseq)
+		xe_numbers_start(n, min(oseq + XE_SA_ADOPT_GAP,
+					sa->format->sn_max) + 1);
+	sa->params.tx_start = READ_ONCE(n->params.tx_start);
+	/* Packets of another format are none that have been seen */
+	if (sa->params.format == XFRM_EXT_FORMAT_ESP)
+		xe_numbers_floor(n, min(seq, sa->format->sn_max));
 }
 
 /**
@@ -218,9 +265,8 @@ void xe_sa_release(struct xe_sa *sa, u64 gap)
 {
 	spin_lock_bh(&sa->lock);
 	if (sa->state == XFRM_EXT_STATE_HELD) {
-		/* GET tells it, so that the next to take over knows */
-		sa->params.tx_start = min(sa->params.tx_start + gap,
-					  sa->format->sn_max + 1);
+		xe_numbers_release(sa->numbers, gap, sa->format->sn_max);
+		sa->params.tx_start = READ_ONCE(sa->numbers->params.tx_start);
 		/* Pairs with the acquire in xe_sa_set_up() */
 		smp_store_release(&sa->state, XFRM_EXT_STATE_READY);
 	}
@@ -282,7 +328,8 @@ bool xe_sa_abandon(struct xe_sa *sa)
  * xe_sa_publish - the kernel has put an SA's state into place
  * @sa: SA
  *
- * Once: it is ready, or held, or has failed.
+ * Once: it is ready, or held, or has failed. Its numbers are as good as new, or shared
+ * with SAs that use them already.
  *
  * Context: any, as long as the state is alive.
  */
@@ -297,6 +344,11 @@ void xe_sa_publish(struct xe_sa *sa)
 		/* Until it is ready, the hooks let no packet of it pass */
 		if (!sa->x->xso.dev)
 			xe_sa_unset_offload(sa->x);
+		if (!reason)
+			xe_sa_adopt_replay(sa);
+		/* What MIGRATE has copied gets its address after it was claimed */
+		if (sa->clone)
+			sa->id.daddr = sa->x->id.daddr;
 		if (!reason && sa->params.rx_subspaces) {
 			const struct xe_sa_key key = {
 				.net	= xs_net(sa->x),

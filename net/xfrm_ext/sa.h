@@ -81,6 +81,55 @@ struct xe_params {
 };
 
 /**
+ * struct xe_numbers - the counters and windows that belong to a key
+ * @node: xe_net::numbers
+ * @list: xe_net::idle, if @users is 0
+ * @digest: of the key, keyed
+ * @spi: of the SAs that have it, network byte order
+ * @users: SAs
+ * @expires: jiffies; forgotten then, if @users is 0
+ * @keep: also if none has been used: who makes an SA again that nobody announced
+ *        does not know
+ * @rule: xe_rule::pref of the rule that the first of these SAs was made by, or 0
+ * @held: and is to wait until its counters have been set; cleared under no lock
+ * @stripped: @tx and @rx are gone, for want of memory: no SA can have the key
+ * @xn: namespace's part; an SA or the namespace itself keeps it alive
+ * @params: what the first of these SAs was; tx_start moves on when it is released
+ * @floor: received numbers up to this one are refused: another kind of SA has had
+ *         them
+ * @floors: the same of each subspace; NULL: they had windows for as long as there is an SA
+ * @tx: params.tx_subspaces counters, each NULL until the first packet; set once
+ * @rx: params.rx_subspaces windows, each NULL until the first authenticated
+ *      packet; set once
+ * @memory: octets that @floors, @tx, @rx and what they point to take; in xe_net::memory, too
+ * @memcg: memory cgroup of the process that made the first SA, with a reference, or
+ *         NULL
+ *
+ * The first ten under xe_net::numbers_lock. Whoever has the key again goes on with
+ * these, so no number comes twice under a key: numbers.c.
+ */
+struct xe_numbers {
+	struct hlist_node node;
+	struct list_head list;
+	u64 digest[2];
+	__be32 spi;
+	unsigned int users;
+	unsigned long expires;
+	u32 rule;
+	bool keep;
+	bool held;
+	bool stripped;
+	struct xe_net *xn;
+	struct xe_params params;
+	u64 floor;
+	u64 *floors;
+	struct xe_counter **tx;
+	struct xe_window **rx;
+	atomic64_t memory;
+	struct mem_cgroup *memcg;
+};
+
+/**
  * struct xe_cpu - one CPU's part of an SA
  * @stat: enum xfrm_ext_stat
  * @packets: packets that passed on credit, ever
@@ -119,12 +168,14 @@ struct xe_cpu {
  * @drops: packets that windows have refused in it
  * @drops_next: jiffies before which no such event is sent again; 0: none was
  * @range_next: the same for Subspace IDs out of range
+ * @forged: packets with a bad ICV before the first good one
  */
 struct xe_alarm {
 	unsigned long since;
 	atomic_t drops;
 	unsigned long drops_next;
 	unsigned long range_next;
+	atomic_t forged;
 };
 
 /**
@@ -165,7 +216,12 @@ struct xe_cipher {
  * @x: the state; it outlives this structure
  * @xn: namespace's part, with a reference
  * @id: what it was claimed as
- * @params: what was announced; tx_start moves on when it is released
+ * @params: what was announced, or a rule says, or an earlier SA of the key was;
+ *          tx_start moves on when it is released
+ * @rule: xe_rule::pref of the rule that it was made by, or 0
+ * @announced: it was announced; numbers that the kernel knows of contradict that
+ * @clone: MIGRATE has made the state of another one: nobody tells that it is in
+ *         place
  * @format: the layout
  * @mode: what it is put around
  * @encap_len: octets of UDP header between outer header and ESP
@@ -175,12 +231,9 @@ struct xe_cipher {
  *         read with acquire
  * @reason: why it is XFRM_EXT_STATE_FAILED, else NULL
  * @tx_set: a transmit subspace has been set; under xe_net::lock
- * @tx: params.tx_subspaces counters, each NULL until the first packet; set
- *      once, freed with the SA
- * @rx: params.rx_subspaces windows, each NULL until the first authenticated
- *      packet; set once, freed with the SA
- * @memory: octets that @tx, @rx and what they point to take; in xe_net::memory, too
- * @memcg: memory cgroup of the process that made it, with a reference, or NULL
+ * @numbers: what counters and windows belong to, with a reference
+ * @tx: xe_numbers::tx
+ * @rx: xe_numbers::rx
  * @out_of_range: 1 + the first Subspace ID that was none of ours; 0: none was
  * @alarm: when events were sent last
  * @cpu: counters and credit
@@ -199,6 +252,9 @@ struct xe_sa {
 	struct xe_net *xn;
 	struct xe_id id;
 	struct xe_params params;
+	u32 rule;
+	bool announced;
+	bool clone;
 	const struct xe_format *format;
 	const struct xe_mode *mode;
 	unsigned int encap_len;
@@ -207,10 +263,9 @@ struct xe_sa {
 	int state;
 	const char *reason;
 	bool tx_set;
+	struct xe_numbers *numbers;
 	struct xe_counter **tx;
 	struct xe_window **rx;
-	atomic64_t memory;
-	struct mem_cgroup *memcg;
 	u32 out_of_range;
 	struct xe_alarm alarm;
 	struct xe_cpu __percpu *cpu;
@@ -258,8 +313,19 @@ void xe_audit_icv(const struct xe_sa *sa, const struct sk_buff *skb,
 		  struct xe_seq seq);
 
 /* subspace.c APIs: any context, as long as the state is alive */
-int xe_subspaces_init(struct xe_sa *sa);
-void xe_subspaces_exit(struct xe_sa *sa);
+int xe_subspaces_init(struct xe_numbers *n);
+void xe_subspaces_exit(struct xe_numbers *n);
+u64 xe_subspaces_octets(const struct xe_numbers *n);
+bool xe_subspaces_used(const struct xe_numbers *n);
+
+/* Received numbers of a subspace without a window up to this one are refused */
+static inline u64 xe_numbers_seen(const struct xe_numbers *n, u32 subspace)
+{
+	u64 floor = READ_ONCE(n->floor);
+
+	return n->floors ? max(floor, n->floors[subspace]) : floor;
+}
+
 u64 xe_subspaces_idle(const struct xe_params *p);
 u64 xe_subspaces_memory(const struct xe_params *p);
 struct xe_counter *xe_counter_make(struct xe_sa *sa, u32 place, gfp_t gfp,
@@ -301,11 +367,31 @@ static inline struct xe_window *xe_window_get(struct xe_sa *sa, u32 subspace,
 	return likely(w) ? w : xe_window_make(sa, subspace, gfp, first);
 }
 
+/* numbers.c APIs: process context */
+struct xe_numbers *xe_numbers_find(struct xe_net *xn,
+				   const struct xfrm_state *x,
+				   struct netlink_ext_ack *extack);
+int xe_numbers_check_plain(struct xe_net *xn, const struct xfrm_state *x,
+			   struct netlink_ext_ack *extack);
+struct xe_numbers *xe_numbers_get(struct xe_net *xn, const struct xfrm_state *x,
+				  struct xe_numbers *known,
+				  const struct xe_params *params,
+				  struct netlink_ext_ack *extack);
+u64 xe_numbers_memory(const struct xe_params *p);
+void xe_numbers_start(struct xe_numbers *n, u64 start);
+void xe_numbers_floor(struct xe_numbers *n, u64 seq);
+void xe_numbers_put(struct xe_numbers *n);
+void xe_numbers_release(struct xe_numbers *n, u64 gap, u64 sn_max);
+bool xe_numbers_make_room(struct xe_net *xn, u64 octets);
+void xe_numbers_init_net(struct xe_net *xn);
+void xe_numbers_exit_net(struct xe_net *xn);
+
 /* lifetime.c APIs: xe_lifetime_use_slow() with BH off, the others in any context */
 bool xe_lifetime_use_slow(struct xe_sa *sa, struct xe_cpu *c, unsigned int len);
 void xe_lifetime_changed(struct xe_sa *sa);
 void xe_lifetime_soft(struct xe_sa *sa);
 void xe_lifetime_fold(struct xe_sa *sa);
+bool xe_lifetime_lags(const struct xe_sa *sa);
 
 /**
  * xe_lifetime_use - account a packet, if the SA may still carry it

@@ -10,7 +10,7 @@
  * packet arrives needs none: while it is the only one, nobody shares with it.
  *
  * These states are the same as long as an SA lives: UPDSA changes nothing of
- * what is copied here of an SA of ours, and it cannot migrate. The last packet
+ * what is copied here of an SA of ours, and MIGRATE makes another SA. The last packet
  * may outlive the SA, and so may they. The kernel charges no memory cgroup for
  * states: they are in the namespace's account as long as they are there.
  */

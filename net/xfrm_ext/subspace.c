@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where counters and windows are kept: a pointer for each subspace of an SA,
+ * Where counters and windows are kept: a pointer for each subspace of a key,
  * and behind it memory from its first packet on.
  */
 #include <linux/mm.h>
@@ -39,25 +39,25 @@ u64 xe_subspaces_memory(const struct xe_params *p)
 
 /**
  * xe_subspaces_init - the pointers
- * @sa: SA, zeroed but for its parameters and account, xe_subspaces_idle()
+ * @n: numbers, zeroed but for parameters and account, xe_subspaces_idle()
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM: call xe_subspaces_exit().
  */
-int xe_subspaces_init(struct xe_sa *sa)
+int xe_subspaces_init(struct xe_numbers *n)
 {
-	const struct xe_params *p = &sa->params;
+	const struct xe_params *p = &n->params;
 
 	if (p->tx_subspaces) {
-		sa->tx = kvcalloc(p->tx_subspaces, sizeof(*sa->tx),
-				  GFP_KERNEL_ACCOUNT);
-		if (!sa->tx)
+		n->tx = kvcalloc(p->tx_subspaces, sizeof(*n->tx),
+				 GFP_KERNEL_ACCOUNT);
+		if (!n->tx)
 			return -ENOMEM;
 	}
 	if (p->rx_subspaces) {
-		sa->rx = kvcalloc(p->rx_subspaces, sizeof(*sa->rx),
-				  GFP_KERNEL_ACCOUNT);
-		if (!sa->rx)
+		n->rx = kvcalloc(p->rx_subspaces, sizeof(*n->rx),
+				 GFP_KERNEL_ACCOUNT);
+		if (!n->rx)
 			return -ENOMEM;
 	}
 	return 0;
@@ -65,22 +65,48 @@ int xe_subspaces_init(struct xe_sa *sa)
 
 /**
  * xe_subspaces_exit - free all
- * @sa: SA; nobody else has it
+ * @n: numbers; nobody else has them
  *
  * Context: process.
  */
-void xe_subspaces_exit(struct xe_sa *sa)
+void xe_subspaces_exit(struct xe_numbers *n)
 {
 	u32 i;
 
-	if (sa->rx)
-		for (i = 0; i < sa->params.rx_subspaces; i++)
-			xe_window_free(sa->rx[i]);
-	if (sa->tx)
-		for (i = 0; i < sa->params.tx_subspaces; i++)
-			kfree(sa->tx[i]);
-	kvfree(sa->rx);
-	kvfree(sa->tx);
+	for (i = 0; n->rx && i < n->params.rx_subspaces; i++) {
+		xe_window_free(n->rx[i]);
+		cond_resched();
+	}
+	for (i = 0; n->tx && i < n->params.tx_subspaces; i++) {
+		kfree(n->tx[i]);
+		cond_resched();
+	}
+	kvfree(n->rx);
+	kvfree(n->tx);
+	kvfree(n->floors);
+}
+
+/**
+ * xe_subspaces_octets - what those take that are in use
+ * @n: numbers
+ *
+ * Context: any.
+ */
+u64 xe_subspaces_octets(const struct xe_numbers *n)
+{
+	return atomic64_read(&n->memory) - xe_subspaces_idle(&n->params);
+}
+
+/**
+ * xe_subspaces_used - has any been used?
+ * @n: numbers
+ *
+ * Context: any.
+ */
+bool xe_subspaces_used(const struct xe_numbers *n)
+{
+	/* Nothing but the pointers otherwise */
+	return xe_subspaces_octets(n);
 }
 
 /**
@@ -91,33 +117,36 @@ void xe_subspaces_exit(struct xe_sa *sa)
  * @first: set if it has been made by this call
  *
  * All who ask for one get the same, whoever was first: numbers come from
- * nowhere else, and it stays until the SA has gone.
+ * nowhere else, and it stays until the key is forgotten.
  *
  * Return: the counter, or NULL without memory, or beyond a bound of it.
  */
 struct xe_counter *xe_counter_make(struct xe_sa *sa, u32 place, gfp_t gfp,
 				   bool *first)
 {
+	struct xe_numbers *n = sa->numbers;
 	struct xe_counter *old, *c;
 	struct mem_cgroup *memcg;
 
 	*first = false;
 	if (!xe_memory_take(sa->xn, sizeof(*c)))
 		return NULL;
-	memcg = set_active_memcg(sa->memcg);
+	memcg = set_active_memcg(n->memcg);
 	c = kzalloc(sizeof(*c), gfp);
 	set_active_memcg(memcg);
 	if (!c)
 		goto out;
 	c->max = sa->format->sn_max;
-	atomic64_set(&c->last, sa->params.tx_start - 1);
+	atomic64_set(&c->last, READ_ONCE(n->params.tx_start) - 1);
 	old = cmpxchg(&sa->tx[place], NULL, c);
 	if (old) {
 		kfree(c);
 		c = old;
 		goto out;
 	}
-	atomic64_add(sizeof(*c), &sa->memory);
+	/* Pairs with the barrier in xe_numbers_start() */
+	xe_counter_forward(c, READ_ONCE(n->params.tx_start) - 1);
+	atomic64_add(sizeof(*c), &n->memory);
 	*first = true;
 	return c;
 
@@ -139,25 +168,30 @@ out:
 struct xe_window *xe_window_make(struct xe_sa *sa, u32 subspace, gfp_t gfp,
 				 bool *first)
 {
-	u64 octets = xe_window_bytes(sa->params.window);
+	struct xe_numbers *n = sa->numbers;
+	u32 size = READ_ONCE(n->params.window);
+	u64 octets = xe_window_bytes(size);
 	struct xe_window *old, *w;
 	struct mem_cgroup *memcg;
 
 	*first = false;
 	if (!xe_memory_take(sa->xn, octets))
 		return NULL;
-	memcg = set_active_memcg(sa->memcg);
-	w = xe_window_alloc(sa->params.window, gfp);
+	memcg = set_active_memcg(n->memcg);
+	w = xe_window_alloc(size, gfp);
 	set_active_memcg(memcg);
 	if (!w)
 		goto out;
+	xe_window_forward(w, xe_numbers_seen(n, subspace));
 	old = cmpxchg(&sa->rx[subspace], NULL, w);
 	if (old) {
 		xe_window_free(w);
 		w = old;
 		goto out;
 	}
-	atomic64_add(octets, &sa->memory);
+	/* Pairs with the barrier in xe_numbers_floor() */
+	xe_window_forward(w, xe_numbers_seen(n, subspace));
+	atomic64_add(octets, &n->memory);
 	*first = true;
 	return w;
 

@@ -9,7 +9,8 @@
 "many N" before a command makes N requests of it, each with an SPI one higher, a lot at a
 time.
 
-Command: caps, announce, withdraw, get, dump, set, dummy, or a number. Attributes by the name
+Command: caps, announce, withdraw, get, dump, set, dummy, rule-add, rule-del, rule-flush,
+rule-get, or a number. Attributes by the name
 that the uapi header gives them, in lower case with dashes (tx-subspaces), or by
 number. Values: a number, an address, ID:HIGHEST of a subspace, nothing for a flag, or
 hex:OCTETS for exactly these octets.
@@ -38,7 +39,8 @@ CLONE_NEWNET = 0x40000000
 MANY = 64  # requests at once
 
 COMMANDS = {"caps": 1, "announce": 2, "withdraw": 3, "get": 4, "dump": 4,
-            "set": 5, "dummy": 6}
+            "set": 5, "dummy": 6, "rule-add": 12, "rule-del": 13, "rule-flush": 14,
+            "rule-get": 15}
 HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/uapi/linux/xfrm_ext.h"
 
 
@@ -186,7 +188,7 @@ class Family:
 
     def request(self, words):
         """One request; its answers, each a dictionary by attribute name."""
-        flags = NLM_F_DUMP if words[0] == "dump" else 0
+        flags = NLM_F_DUMP if words[0] in ("dump", "rule-get") else 0
         for answer in self.netlink.request(self.id, self.message(words), flags):
             yield {NAMES.get(kind, str(kind)): decode(kind, data)
                    for kind, data in attrs(answer[4:])}
@@ -204,7 +206,7 @@ class Family:
 def encode(name, value):
     if value.startswith("hex:"):
         return bytes.fromhex(value[4:])
-    if name == "daddr":
+    if name in ("daddr", "rule-src", "rule-dst"):
         return ipaddress.ip_address(value).packed
     if name in ("tx-subspace", "rx-subspace"):
         subspace, *highest = (int(n, 0) for n in value.split(":"))
@@ -222,7 +224,7 @@ def encode(name, value):
 
 def decode(kind, data):
     name = NAMES.get(kind)
-    if name == "daddr":
+    if name in ("daddr", "rule-src", "rule-dst"):
         return str(ipaddress.ip_address(data))
     if name in ("reason", "cap-algorithm"):
         return data.rstrip(b"\0").decode()

@@ -436,10 +436,19 @@ subspace() { # ns spi tx|rx id highest|packets|replays|too-old|backtrack
 		$1 == word && $2 == id { for (i = 3; i < NF; i += 2) if ($i == name) print $(i + 1) }'
 }
 
-# What all extended SAs of a namespace take, and may
-netns_memory() { # ns [-max]
-	ip netns exec "$1" ip xfrm ext capabilities |
-		awk -v name="netns-memory${2-}" '$1 == name { print $2 }'
+# What all extended SAs of a namespace take (but not what is remembered of those that are
+# gone), and may; or all that is taken
+netns_memory() { # ns [-max|-all]
+	ip netns exec "$1" ip xfrm ext capabilities | awk -v of="${2-}" '
+		{ value[$1] = $2 }
+		END {
+			if (of == "-max")
+				print value["netns-memory-max"]
+			else if (of == "-all")
+				print value["netns-memory"]
+			else
+				print value["netns-memory"] - value["netns-keys-memory"]
+		}'
 }
 
 # For wait_for: they are gone, and have given all back

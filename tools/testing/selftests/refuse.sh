@@ -131,16 +131,6 @@ modes() {
 		mode beet sel src 10.1.0.1 dst 10.2.0.1 if_id 7 ext rx-subspaces 2 beet-frag on
 }
 
-replay() {
-	gcm_refused "xfrm_ext: replay-window 32 contradicts the announcement; use the extension's window" \
-		mode tunnel replay-window 32 ext rx-subspaces 2
-	gcm_refused 'xfrm_ext: flag esn contradicts the announcement' \
-		mode tunnel flag esn replay-window 64 ext rx-subspaces 2
-	# As an attribute that the kernel looks at last
-	gcm_refused "deleted: kernel's replay-window or ESN set" \
-		mode tunnel replay-window 128 ext rx-subspaces 2
-}
-
 # Where the counters stand is a number's business that the extension has not got:
 # an SA that began at 1 all the same would use numbers twice
 counters() {
@@ -396,11 +386,11 @@ unprivileged() {
 		"$here/genl.py")
 
 	printf '%s\n' caps "announce $id tx-subspaces=2" "withdraw $id" "get $id" dump "set $id release=" \
-		"dummy $id" \
+		"dummy $id" "rule-add format=1" "rule-del rule-pref=1" rule-flush rule-get \
 		>"$tmp/requests"
 	"${nobody[@]}" batch <"$tmp/requests" >"$tmp/out"
 	expect "answers to nobody" "$(sed 's/ .*//' "$tmp/out" | tr '\n' ' ')" \
-		'ok EPERM EPERM EPERM EPERM EPERM EPERM '
+		'ok EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM '
 	# Events tell of SAs, too
 	expect "events to nobody" "$("${nobody[@]}" join 2>&1 || true)" EPERM
 	expect "events to root" "$(ip netns exec "$g1" "$here/genl.py" join)" ok
@@ -504,7 +494,7 @@ unload() {
 modprobe xfrm_ext
 pair
 genl_open "$g1"
-for what in ciphers trailers one_counter protocols modes replay counters other_features words announcements \
+for what in ciphers trailers one_counter protocols modes counters other_features words announcements \
 	selection windows identity attributes unprivileged; do
 	run "refused: ${what/_/ }" fresh "$what"
 done

@@ -4,9 +4,9 @@
 
     xfrm.py states      one line per SA, straight from the kernel: nobody asks the
                         module first, as the patched `ip` does
-    xfrm.py migrate SRC DST REQID OLD-SRC OLD-DST NEW-SRC NEW-DST
-                        XFRM_MSG_MIGRATE of the output policy from SRC to DST (nets)
-                        and of the tunnel SA that it uses
+    xfrm.py migrate SRC DST REQID OLD-SRC OLD-DST NEW-SRC NEW-DST [in]
+                        XFRM_MSG_MIGRATE of the output policy from SRC to DST (nets),
+                        or the input policy, and of the tunnel SA that it uses
     xfrm.py pfkey SRC DST SPI REQID
                         a tunnel SA, AES-CBC with HMAC-SHA-256, by PF_KEY
     xfrm.py extended SRC DST SPI [key=HEX] [reqid=N] [marked=0] [dir=N] [keepalive=N] [cpu=N]
@@ -34,7 +34,7 @@ XFRMA_MIGRATE, XFRMA_ALG_AEAD, XFRMA_MARK, XFRMA_SA_EXTRA_FLAGS = 17, 18, 21, 24
 XFRMA_REPLAY_ESN_VAL, XFRMA_OFFLOAD_DEV = 23, 28
 XFRMA_SA_DIR, XFRMA_NAT_KEEPALIVE_INTERVAL, XFRMA_SA_PCPU = 33, 34, 35
 XFRM_EXT_SA_XFLAG = 0x80000000
-IPPROTO_ESP, MODE_TUNNEL, POLICY_OUT = 50, 1, 1
+IPPROTO_ESP, MODE_TUNNEL, POLICY_IN, POLICY_OUT = 50, 1, 0, 1
 
 AF_KEY, PF_KEY_V2, SADB_ADD, SATYPE_ESP = 15, 2, 3, 3
 AALG_SHA256, EALG_AES = 5, 12
@@ -63,14 +63,14 @@ def states(netlink):
                f" extra={extra:#x} packets={packets} bytes={number} used={used}")
 
 
-def migrate(netlink, src, dst, reqid, old_src, old_dst, new_src, new_dst):
+def migrate(netlink, src, dst, reqid, old_src, old_dst, new_src, new_dst, way="out"):
     src, dst = ipaddress.ip_network(src), ipaddress.ip_network(dst)
     selector = octets(dst.network_address) + octets(src.network_address) + struct.pack(
         "=8xHBB4xII", family(src.network_address), dst.prefixlen, src.prefixlen, 0, 0)
     template = octets(old_dst) + octets(old_src) + octets(new_dst) + octets(new_src)
     template += struct.pack("=BBxxIHH", IPPROTO_ESP, MODE_TUNNEL, int(reqid),
                             family(old_dst), family(new_dst))
-    body = selector + struct.pack("=IBxxx", 0, POLICY_OUT)
+    body = selector + struct.pack("=IBxxx", 0, POLICY_IN if way == "in" else POLICY_OUT)
     netlink.request(XFRM_MSG_MIGRATE, body + attr(XFRMA_MIGRATE, template))
 
 
