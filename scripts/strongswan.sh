@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Make strongSwan's IKE daemon available in the cache, with its ESP in userspace
-# (libipsec); prints a directory in which all is at the path where it belongs.
+# Make strongSwan's IKE daemon available in the cache, with the kernel's ESP and with its own
+# in userspace (libipsec); prints a directory in which all is at the path where it belongs.
 #
 # Unpacked, not installed: its service would begin to run on this machine. What is taken
 # are Debian 12's packages: the daemon as it runs beside systemd (it does without, and
