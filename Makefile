@@ -70,7 +70,7 @@ help:
 	@echo '                     JOBS=1 one guest at a time, instead of one per CPU and one'
 	@echo 'make check-steady    make check ten times (ROUNDS), every other time on a busy machine'
 	@echo 'make kunit           the unit tests, on 7.3-uml: seconds, once that is built'
-	@echo 'make demo            two gateways in a guest, and what subspaces are good for'
+	@echo 'make demo            two gateways in a guest: what subspaces are good for, and a rule'
 	@echo 'make bench           what packets, windows, trailers cost: Documentation/bench.rst; half an hour'
 	@echo '                     BENCH="quick" only instructions per packet: half a minute'
 	@echo 'make pictures        the pictures of the documentation, with graphviz'

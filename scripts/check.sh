@@ -298,6 +298,7 @@ try static/uapi scripts/check-uapi.py
 try static/config check_config
 try reference/unittest check_reference
 try build/iproute2 scripts/iproute2.sh
+try build/strongswan-plugin scripts/strongswan-plugin.sh
 try build/bench tools/testing/bench/run.sh build
 for kernel in "${kernels[@]}"; do
 	try "build/$kernel" scripts/module.sh "$kernel"

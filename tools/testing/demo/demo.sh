@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# make demo: boot the distribution's kernel and show what an extended SA is for.
+# make demo: boot the distribution's kernel and show what an extended SA is for, and a
+# rule for the SAs of an IKE daemon: two scenes, one after the other.
 #
 # Environment: DEMO_RATE and DEMO_PACKETS (per sender), DEMO_DELAY (ms, path B)
-# change the scene.
+# change them.
 set -euo pipefail
 . "$(dirname "$0")/../../../scripts/lib.sh"
 
@@ -15,4 +16,4 @@ for name in DEMO_RATE DEMO_DELAY DEMO_PACKETS; do
 	[[ ! ${!name-} ]] || args+=(--env "$name=${!name}")
 done
 exec "$ROOT/tools/testing/qemu/run.sh" --kernel 6.1-cloud --smp 4 --raw "${args[@]}" \
-	"$(dirname "$0")/guest.sh"
+	"$(dirname "$0")/guest.sh" "$(dirname "$0")/daemons.sh"
