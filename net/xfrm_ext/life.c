@@ -249,8 +249,11 @@ static int xe_life_enlist(struct xe_sa *sa, struct netlink_ext_ack *extack)
 		}
 	}
 	WRITE_ONCE(xn->n_sas, xn->n_sas + 1);
-	mod_delayed_work(system_power_efficient_wq, &xn->fold,
-			 sa->clone ? 1 : HZ);
+	/* Whoever comes does not put off what others wait for */
+	if (sa->clone)
+		mod_delayed_work(system_power_efficient_wq, &xn->fold, 1);
+	else
+		queue_delayed_work(system_power_efficient_wq, &xn->fold, HZ);
 	sa->serial = ++xn->serial;
 	list_add_tail(&sa->list, &xn->sas);
 	err = 0;

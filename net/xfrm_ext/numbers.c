@@ -13,6 +13,7 @@
 #include <linux/memcontrol.h>
 #include <linux/once.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
 
@@ -141,35 +142,42 @@ static struct xe_numbers *xe_numbers_take_idle(struct xe_net *xn)
 }
 
 /*
- * The key stays, and is refused, but what it has used is not known any more. Of the
- * one that is to be forgotten first. False if there is none that has anything.
+ * The key stays, and is refused, but what it has used is not known any more. @rest takes
+ * that, for xe_subspaces_exit() and xe_memory_give().
  */
+static void xe_numbers_empty(struct xe_numbers *n, struct xe_numbers *rest)
+{
+	lockdep_assert_held(&n->xn->numbers_lock);
+	rest->params = n->params;
+	rest->tx = n->tx;
+	rest->rx = n->rx;
+	rest->floors = n->floors;
+	atomic64_set(&rest->memory, atomic64_read(&n->memory));
+	n->stripped = true;
+	n->tx = NULL;
+	n->rx = NULL;
+	n->floors = NULL;
+	atomic64_set(&n->memory, 0);
+}
+
+/* So with the one that is to be forgotten first. False if there is none that has any */
 static bool xe_numbers_strip(struct xe_net *xn)
 {
-	struct xe_numbers *n, husk = {};
+	struct xe_numbers *n, rest = {};
 
 	spin_lock(&xn->numbers_lock);
 	list_for_each_entry(n, &xn->idle, list) {
 		if (n->stripped)
 			continue;
-		husk.params = n->params;
-		husk.tx = n->tx;
-		husk.rx = n->rx;
-		husk.floors = n->floors;
-		atomic64_set(&husk.memory, atomic64_read(&n->memory));
-		n->stripped = true;
-		n->tx = NULL;
-		n->rx = NULL;
-		n->floors = NULL;
-		atomic64_set(&n->memory, 0);
-		xe_numbers_idle(xn, 0, -atomic64_read(&husk.memory));
+		xe_numbers_empty(n, &rest);
+		xe_numbers_idle(xn, 0, -atomic64_read(&rest.memory));
 		break;
 	}
 	spin_unlock(&xn->numbers_lock);
-	if (!husk.tx && !husk.rx)
+	if (!rest.tx && !rest.rx)
 		return false;
-	xe_subspaces_exit(&husk);
-	xe_memory_give(xn, atomic64_read(&husk.memory));
+	xe_subspaces_exit(&rest);
+	xe_memory_give(xn, atomic64_read(&rest.memory));
 	return true;
 }
 
@@ -413,8 +421,8 @@ void xe_numbers_release(struct xe_numbers *n, u64 gap, u64 sn_max)
 	u32 i;
 
 	/* GET tells it, so that the next to take over knows */
-	WRITE_ONCE(n->params.tx_start,
-		   min(READ_ONCE(n->params.tx_start) + gap, sn_max + 1));
+	xe_numbers_raise(&n->params.tx_start,
+			 min(READ_ONCE(n->params.tx_start) + gap, sn_max + 1));
 	/* Those that this machine used before the other one did */
 	for (i = 0; i < n->params.tx_subspaces; i++) {
 		/* Pairs with the cmpxchg() in xe_counter_make() */
@@ -485,15 +493,12 @@ struct xe_numbers *xe_numbers_get(struct xe_net *xn, const struct xfrm_state *x,
 	}
 
 	spin_lock(&xn->numbers_lock);
+	/* Somebody else may have been faster, and be gone already */
 	n = known ?: xe_numbers_of(xn, digest, x->id.spi, true);
-	/* Somebody else was faster, and has gone already */
-	if (n && n->stripped) {
-		spin_unlock(&xn->numbers_lock);
-		xe_numbers_free(made);
-		return ERR_PTR(xe_numbers_refuse(n, extack));
-	}
 	other = xe_numbers_of(xn, digest, x->id.spi, false);
-	if (n) {
+	if (n && n->stripped) {
+		n = ERR_PTR(xe_numbers_refuse(n, extack));
+	} else if (n) {
 		n = xe_numbers_share(n, params, extack);
 	} else if (other && (other->params.tx_subspaces || params->tx_subspaces)) {
 		/* Who only receives uses no number; the sender knows its own */
@@ -539,19 +544,43 @@ static void xe_numbers_shrink(struct xe_numbers *n, struct xe_numbers *rest,
 	if (n->floors)
 		floors = 0;
 	atomic64_sub(bulk - floors, &n->memory);
-	xe_memory_give(n->xn, bulk - floors);
+	atomic64_set(&rest->memory, bulk - floors);
 	swap(n->rx, rest->rx);
 	swap(n->floors, rest->floors);
 }
 
-static void xe_numbers_prepare(const struct xe_numbers *n,
-			       struct xe_numbers *rest)
+/*
+ * Charged to whoever made the SA, not to who happens to free it, and nobody is killed if
+ * there is no more.
+ */
+static void xe_numbers_prepare(const struct xe_numbers *n, u64 **floors,
+			       struct xe_window ***rx)
 {
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN;
+	struct mem_cgroup *memcg = set_active_memcg(n->memcg);
+
+	*floors = kvcalloc(n->params.rx_subspaces, sizeof(**floors), gfp);
+	*rx = kvcalloc(n->params.rx_subspaces, sizeof(**rx), gfp);
+	set_active_memcg(memcg);
+}
+
+/* Many windows go; their highest numbers stay if there is room for these */
+static void xe_numbers_condense(struct xe_numbers *n, u64 **floors,
+				struct xe_window ***rx, struct xe_numbers *rest)
+{
+	u64 bulk = xe_numbers_bulk(n);
+
+	if (bulk <= XE_NUMBERS_BULK ||
+	    bulk <= n->params.rx_subspaces * sizeof(**floors))
+		return;
+	if (!*floors || !*rx) {
+		xe_numbers_empty(n, rest);
+		return;
+	}
 	rest->params.rx_subspaces = n->params.rx_subspaces;
-	rest->rx = kvcalloc(n->params.rx_subspaces, sizeof(*rest->rx),
-			    GFP_KERNEL_ACCOUNT);
-	rest->floors = kvcalloc(n->params.rx_subspaces, sizeof(*rest->floors),
-				GFP_KERNEL_ACCOUNT);
+	swap(rest->floors, *floors);
+	swap(rest->rx, *rx);
+	xe_numbers_shrink(n, rest, bulk);
 }
 
 /**
@@ -566,12 +595,13 @@ static void xe_numbers_prepare(const struct xe_numbers *n,
 void xe_numbers_put(struct xe_numbers *n)
 {
 	struct xe_numbers *next, rest = {};
+	struct xe_window **rx = NULL;
 	struct xe_net *xn = n->xn;
-	u64 bulk;
+	u64 *floors = NULL;
 	LIST_HEAD(old);
 
 	if (xe_subspaces_octets(n) > XE_NUMBERS_BULK)
-		xe_numbers_prepare(n, &rest);
+		xe_numbers_prepare(n, &floors, &rx);
 	spin_lock(&xn->numbers_lock);
 	if (--n->users)
 		goto out;
@@ -580,10 +610,7 @@ void xe_numbers_put(struct xe_numbers *n)
 		list_add(&n->list, &old);
 		goto out;
 	}
-	bulk = rest.rx && rest.floors ? xe_numbers_bulk(n) : 0;
-	if (bulk > XE_NUMBERS_BULK &&
-	    bulk > n->params.rx_subspaces * sizeof(*n->floors))
-		xe_numbers_shrink(n, &rest, bulk);
+	xe_numbers_condense(n, &floors, &rx, &rest);
 	n->expires = jiffies + XE_NUMBERS_KEEP * HZ;
 	list_add_tail(&n->list, &xn->idle);
 	xe_numbers_idle(xn, 1, xe_numbers_octets(n));
@@ -593,6 +620,9 @@ void xe_numbers_put(struct xe_numbers *n)
 out:
 	spin_unlock(&xn->numbers_lock);
 	xe_subspaces_exit(&rest);
+	xe_memory_give(xn, atomic64_read(&rest.memory));
+	kvfree(floors);
+	kvfree(rx);
 	list_for_each_entry_safe(n, next, &old, list)
 		xe_numbers_free(n);
 	/* They take a quarter of what there is at most */
