@@ -167,7 +167,7 @@ module_init(xe_init);
 module_exit(xe_exit);
 
 MODULE_DESCRIPTION("Extensions of IPsec SAs: anti-replay subspaces");
-MODULE_VERSION("0.8.0");
+MODULE_VERSION("0.9.0");
 MODULE_LICENSE("GPL");
 /* Whoever asks for the family loads it, anybody: README.md says how to forbid it */
 MODULE_ALIAS_GENL_FAMILY(XFRM_EXT_GENL_NAME);
