@@ -13,6 +13,8 @@
 #   hash_of                hash of standard input, short enough for a file name
 #   fetch_deb PKG=VERSION  download a Debian package into the current directory
 #   head_says WORD SCRIPT  what the line "# WORD: ..." in the head of a test says
+#   with_dependencies CONF PKG...  these packages and all that they depend on, as if nothing
+#                          were installed; CONF is from debian_apt
 #   debian_apt TYPE SUITE  an apt configuration that knows this suite of Debian's and
 #                          nothing else; TYPE is deb or deb-src. Prints the file, for
 #                          apt-get -c
@@ -117,6 +119,7 @@ debian_apt() {
 		#clear APT::Update::Post-Invoke-Success;
 	END
 	while read -r mirror; do
+		[[ $suite != *-security ]] || mirror=${mirror%/debian}/debian-security
 		echo "$type [signed-by=$keyring] $mirror $suite main" >"$apt/sources.list"
 		if apt-get -q -c "$apt/apt.conf" update >&2; then
 			echo "$apt/apt.conf"
@@ -125,4 +128,9 @@ debian_apt() {
 	done < <(debian_mirrors)
 	log "no mirror has $suite: set XFRM_EXT_DEBIAN_MIRROR to one"
 	return 1
+}
+
+with_dependencies() {
+	apt-get -q -c "$1" -o Dir::State::status=/dev/null --no-install-recommends -s \
+		install "${@:2}" | awk '$1 == "Inst" { print $2 }'
 }

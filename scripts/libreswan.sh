@@ -31,10 +31,8 @@ fetch() {
 	conf=$(debian_apt deb "$SUITE")
 	mkdir -p "$tmp/all" "$tmp/tree/$lib"
 	cd "$tmp/all"
-	# As if nothing were installed
-	apt-get -q -c "$conf" -o Dir::State::status=/dev/null --no-install-recommends -s \
-		install "${PACKAGES[@]}" | awk '$1 == "Inst" && $2 != "libc6" { print $2 }' >"$tmp/names"
-	mapfile -t names <"$tmp/names"
+	with_dependencies "$conf" "${PACKAGES[@]}" >"$tmp/names"
+	mapfile -t names < <(grep -vx libc6 "$tmp/names")
 	((${#names[@]}))
 	apt-get -q -c "$conf" download "${names[@]}"
 	for deb in *.deb; do

@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Make the plugin of tools/strongswan for Debian 12's strongSwan available in the cache;
+# Make the plugin of tools/strongswan for Debian's strongSwan available in the cache;
 # prints a directory in which it is at the path where it belongs.
 #
 # There are no development packages. The headers come from Debian's source package of
 # the daemon, which is configured as far as they depend on it: with mediation, as
 # Debian has it, since interfaces have more methods then.
+#
+#   STRONGSWAN=SUITE   the daemon that this suite of Debian's has; bookworm if not said otherwise
 #
 #   strongswan-plugin.sh
 #   strongswan-plugin.sh --source DIR FILE   for another daemon: make FILE with the
@@ -16,17 +18,23 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-SUITE=bookworm
+SUITE=${STRONGSWAN:-bookworm}
 SRC=$ROOT/tools/strongswan
 path=usr/lib/ipsec/plugins
 
-fetch() {
-	local tmp=$1 conf
+source_of() { # suite
+	local conf
 
-	conf=$(debian_apt deb-src "$SUITE")
+	conf=$(debian_apt deb-src "$1") && apt-get -q -c "$conf" source strongswan
+}
+
+fetch() {
+	local tmp=$1
+
 	mkdir -p "$tmp"
 	cd "$tmp"
-	apt-get -q -c "$conf" source strongswan
+	# A mirror may have the packages of a security update, and not their source
+	source_of "$SUITE" || source_of "$SUITE-security"
 	cd strongswan-*/
 	grep -q -- --enable-mediation debian/rules
 	./configure --quiet --disable-defaults --enable-charon --enable-ikev2 --enable-mediation
@@ -65,22 +73,22 @@ case ${1-} in
 	;;
 esac
 
-headers=$CACHE/strongswan-headers-$(sed -n '/^fetch()/,/^}/p' "$0" | hash_of)
-dir=$CACHE/strongswan-plugin-$(cat "$0" "$SRC"/*.[ch] "$ROOT/include/uapi/linux/xfrm_ext.h" | hash_of)
+headers=$CACHE/strongswan-headers-$SUITE-$(sed -n '/^source_of()/,/^compile()/p' "$0" | hash_of)
+dir=$CACHE/strongswan-plugin-$SUITE-$(cat "$0" "$SRC"/*.[ch] "$ROOT/include/uapi/linux/xfrm_ext.h" | hash_of)
 if [[ ! -e $dir ]]; then
-	lock strongswan-plugin
+	lock "strongswan-plugin-$SUITE"
 fi
 if [[ ! -e $headers ]]; then
 	log "fetching strongSwan's headers from $SUITE's source"
 	rm -rf "$headers.tmp"
-	quietly "$CACHE/logs/fetch-strongswan-headers.log" "$0" --fetch "$headers.tmp" ||
+	quietly "$CACHE/logs/fetch-strongswan-headers-$SUITE.log" "$0" --fetch "$headers.tmp" ||
 		die "cannot fetch strongSwan's headers"
 	mv "$headers.tmp/headers" "$headers"
 	rm -rf "$headers.tmp"
 fi
 if [[ ! -e $dir ]]; then
 	rm -rf "$dir.tmp"
-	quietly "$CACHE/logs/build-strongswan-plugin.log" "$0" --build "$dir.tmp" "$headers" ||
+	quietly "$CACHE/logs/build-strongswan-plugin-$SUITE.log" "$0" --build "$dir.tmp" "$headers" ||
 		die "cannot build the plugin"
 	mv "$dir.tmp" "$dir"
 fi

@@ -57,9 +57,10 @@ archive() {
 copy_libraries() {
 	local lib
 
-	# ldd fails for what is static, or a script
+	# ldd fails for what is static, or a script; what stands at the beginning of a line
+	# is wrong with one that is linked with another C library
 	{ xargs -r -d '\n' -n 1 ldd 2>/dev/null || true; } |
-		sed -nE 's/^.* => (\/[^ ]+) .*/\1/p; s/^[[:space:]]*(\/[^ ]+) .*/\1/p' | sort -u |
+		sed -nE 's/^.* => (\/[^ ]+) .*/\1/p; s/^[[:space:]]+(\/[^ ]+) .*/\1/p' | sort -u |
 		while read -r lib; do
 			[[ $lib == /usr/* ]] || lib=/usr$lib
 			mkdir -p "$1${lib%/*}"
@@ -189,7 +190,7 @@ archive "$work/modules" "$work/modules.cpio"
 
 mkdir -p "$work/tests/xfrm_ext/"{extra,tools}
 cp -a "$ROOT/include" "$work/tests/xfrm_ext/"
-cp -a "$ROOT/tools/testing" "$work/tests/xfrm_ext/tools/"
+cp -a "$ROOT/tools/"{testing,systemd} "$work/tests/xfrm_ext/tools/"
 ((!${#extra[@]})) || cp "${extra[@]}" "$work/tests/xfrm_ext/extra/"
 cp "$env" "$work/tests/xfrm_ext/run.env"
 cp "$ROOT/tools/testing/qemu/guest/init.sh" "$work/tests/init"
