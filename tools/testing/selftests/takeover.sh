@@ -280,7 +280,7 @@ moved() { # fastpath
 			xfrm state add src 10.0.0.2 dst 10.0.0.11 proto esp spi 0x200 reqid 2 mode tunnel flag af-unspec replay-window 32 aead $aead $key2 128
 		EOF
 	done
-	policies_moved
+	policies_moved 10.0.0.11
 	pings 10
 	expect "numbers" "$(sent "$g1" 0x100) $(sent "$g2" 0x200)" "20 20"
 	accepts "$g2" 0x100 10
@@ -290,12 +290,14 @@ moved() { # fastpath
 	fastpath on
 }
 
-policies_moved() {
+policies_moved() { # address-of-end-1
+	local n
+
 	for n in "$g1" "$g2"; do
 		ip -n "$n" xfrm policy flush
 	done
-	policies_of "$g1" 10.1.0.0/24,10.2.0.0/24 fd01::/64,fd02::/64 10.0.0.11 10.0.0.2 1 2
-	policies_of "$g2" 10.2.0.0/24,10.1.0.0/24 fd02::/64,fd01::/64 10.0.0.2 10.0.0.11 2 1
+	policies_of "$g1" 10.1.0.0/24,10.2.0.0/24 fd01::/64,fd02::/64 "$1" 10.0.0.2 1 2
+	policies_of "$g2" 10.2.0.0/24,10.1.0.0/24 fd02::/64,fd01::/64 10.0.0.2 "$1" 2 1
 }
 
 # --- MIGRATE --------------------------------------------------------------------------
@@ -331,6 +333,11 @@ migrated() { # new-src fastpath
 	fastpath on
 }
 
+# Numbers received, if all have come
+all_received() { # ns spi
+	block "$1" "$2" -s | awk '$1 == "rx-subspace" { n += $4 } END { print n }'
+}
+
 # The receiver gets another address: its windows come along
 migrated_in() { # fastpath
 	fastpath "$1"
@@ -347,9 +354,44 @@ migrated_in() { # fastpath
 		tmpl src 10.0.0.1 dst 10.0.0.12 proto esp reqid 1 mode tunnel
 	usable
 	accepts "$g2" 0x100 3
-	expect "the highest of all" "$(block "$g2" 0x100 -s |
-		awk '$1 == "rx-subspace" { n += $4 } END { print n }')" 9
+	expect "the highest of all" "$(all_received "$g2" 0x100)" 9
 	expect "drops" "$(drops "$g2" 0x100)" none
+	fastpath on
+}
+
+# By XFRM_MSG_MIGRATE_STATE, all SAs of both ends, to and fro: the policies are somebody else's
+# matter. Of each SA there is only one all the time
+states_moved() { # fastpath
+	local from to=10.0.0.1 end n
+
+	fastpath "$1"
+	tunnel 4 4
+	record_out "$tmp/pcap" "$g1" wan
+	usable
+	for n in 1 2; do
+		from=$to
+		[[ $from == 10.0.0.1 ]] && to=10.0.0.11 || to=10.0.0.1
+		for end in "$g1" "$g2"; do
+			ip netns exec "$end" "$here/xfrm.py" migrate-state 10.0.0.2 0x100 1 "$to" 10.0.0.2
+			ip netns exec "$end" "$here/xfrm.py" migrate-state "$from" 0x200 2 10.0.0.2 "$to"
+		done
+		expect "SAs" "$(ip -n "$g1" xfrm state | grep '^src')" \
+			$'src 10.0.0.2 dst '"$to"$'\nsrc '"$to"' dst 10.0.0.2'
+		refused ESRCH xfrm migrate-state "$from" 0x200 2 10.0.0.2 "$to"
+		policies_moved "$to"
+		usable
+		expect "numbers" "$(sent "$g1" 0x100) $(sent "$g2" 0x200)" "$((3 + 3 * n)) $((3 + 3 * n))"
+	done
+	# Those since; the windows are of all
+	accepts "$g2" 0x100 3
+	accepts "$g1" 0x200 3
+	expect "the highest of all" "$(all_received "$g2" 0x100) $(all_received "$g1" 0x200)" "9 9"
+	for n in "$g1" "$g2"; do
+		expect "drops" "$(drops "$n" 0x100) $(drops "$n" 0x200)" "none none"
+	done
+	record_end "$tmp/pcap" "$g1" 10.0.0.2
+	unique_in "$tmp/pcap" esp64
+	expect "clear packets" "$(clear_packets "$tmp/pcap")" ''
 	fastpath on
 }
 
@@ -556,6 +598,7 @@ for path in on off; do
 	run "an address changes, fastpath $path" moved $path
 	run "MIGRATE of the sender's, fastpath $path" migrated 10.0.0.11 $path
 	run "MIGRATE of the receiver's, fastpath $path" migrated_in $path
+	older_than 7.2 || run "MIGRATE_STATE, fastpath $path" states_moved $path
 	run "MIGRATE with the kernel's windows, fastpath $path" migrated_with_esn $path replay-window 64 flag esn
 	run "MIGRATE with the kernel's bitmap, fastpath $path" migrated_with_esn $path replay-window 128
 	run "MIGRATE under traffic, fastpath $path" under_way $path

@@ -7,6 +7,8 @@
     xfrm.py migrate SRC DST REQID OLD-SRC OLD-DST NEW-SRC NEW-DST [in]
                         XFRM_MSG_MIGRATE of the output policy from SRC to DST (nets),
                         or the input policy, and of the tunnel SA that it uses
+    xfrm.py migrate-state DST SPI REQID NEW-SRC NEW-DST
+                        XFRM_MSG_MIGRATE_STATE of an SA, for Linux 7.2 and later
     xfrm.py pfkey SRC DST SPI REQID
                         a tunnel SA, AES-CBC with HMAC-SHA-256, by PF_KEY
     xfrm.py extended SRC DST SPI [key=HEX] [reqid=N] [marked=0] [dir=N] [keepalive=N] [cpu=N]
@@ -29,7 +31,7 @@ import sys
 from genl import NLM_F_DUMP, Netlink, Refused, attr, attrs
 
 NETLINK_XFRM, XFRM_MSG_NEWSA, XFRM_MSG_DELSA = 6, 0x10, 0x11
-XFRM_MSG_GETSA, XFRM_MSG_MIGRATE = 0x12, 0x21
+XFRM_MSG_GETSA, XFRM_MSG_MIGRATE, XFRM_MSG_MIGRATE_STATE = 0x12, 0x21, 0x29
 XFRMA_MIGRATE, XFRMA_ALG_AEAD, XFRMA_MARK, XFRMA_SA_EXTRA_FLAGS = 17, 18, 21, 24
 XFRMA_REPLAY_ESN_VAL, XFRMA_OFFLOAD_DEV = 23, 28
 XFRMA_SA_DIR, XFRMA_NAT_KEEPALIVE_INTERVAL, XFRMA_SA_PCPU = 33, 34, 35
@@ -72,6 +74,14 @@ def migrate(netlink, src, dst, reqid, old_src, old_dst, new_src, new_dst, way="o
                             family(old_dst), family(new_dst))
     body = selector + struct.pack("=IBxxx", 0, POLICY_IN if way == "in" else POLICY_OUT)
     netlink.request(XFRM_MSG_MIGRATE, body + attr(XFRMA_MIGRATE, template))
+
+
+def migrate_state(netlink, dst, spi, reqid, new_src, new_dst):
+    body = octets(dst) + struct.pack("!I", int(spi, 0))
+    body += struct.pack("=HBx", family(dst), IPPROTO_ESP) + octets(new_dst) + octets(new_src)
+    # Neither a mark nor a selector, no flags
+    body += bytes(8 + 56) + struct.pack("=IIHxx", int(reqid), 0, family(new_dst))
+    netlink.request(XFRM_MSG_MIGRATE_STATE, body)
 
 
 def extension(kind, data):
@@ -135,6 +145,8 @@ def main():
             print(*states(Netlink(NETLINK_XFRM)), sep="\n")
         elif verb == "migrate":
             migrate(Netlink(NETLINK_XFRM), *rest)
+        elif verb == "migrate-state":
+            migrate_state(Netlink(NETLINK_XFRM), *rest)
         elif verb == "extended":
             extended(Netlink(NETLINK_XFRM), *rest)
         elif verb == "pfkey":
