@@ -218,6 +218,17 @@ check_config() {
 	rm -r "$dir"
 }
 
+# Nothing is said of it
+check_unit() {
+	local dir
+
+	dir=$(mktemp -d) || return
+	sed 's|/opt/xfrm_ext/sbin/ip |/bin/true |' tools/systemd/xfrm-ext-rules.service \
+		>"$dir/xfrm-ext-rules.service"
+	systemd-analyze verify --man=no "$dir/xfrm-ext-rules.service" 2>&1 | diff /dev/null - || return
+	rm -r "$dir"
+}
+
 check_reference() {
 	cd tools/testing/reference || return
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m unittest discover -p 'test_*.py'
@@ -296,6 +307,7 @@ try static/codespell check_codespell
 try static/checkpatch check_checkpatch
 try static/uapi scripts/check-uapi.py
 try static/config check_config
+try static/unit check_unit
 try reference/unittest check_reference
 try build/iproute2 scripts/iproute2.sh
 try build/strongswan-plugin scripts/strongswan-plugin.sh

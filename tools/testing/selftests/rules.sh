@@ -39,6 +39,25 @@ is() { # what ns spi extension
 
 esp='ext format esp trailer end iv explicit tx-subspaces 1 select cpu rx-subspaces 1 window 1024'
 
+# What the unit does, without systemd
+unit() {
+	local dir=$here/../../systemd words
+
+	mkdir -p /etc/xfrm_ext
+	cp "$dir/rules" /etc/xfrm_ext/
+	rule add reqid 7 plain
+	for words in "$(sed -n 's|^ExecStart=/opt/xfrm_ext/sbin/ip ||p' "$dir/xfrm-ext-rules.service")" \
+		"$(sed -n 's|^ExecStop=/opt/xfrm_ext/sbin/ip ||p' "$dir/xfrm-ext-rules.service")"; do
+		[[ $words ]]
+		# shellcheck disable=SC2086 # words
+		ip netns exec "$g1" ip $words
+		rule list | grep -v hits || true
+	done >"$tmp/listed"
+	expect "rules, started and stopped" "$(<"$tmp/listed")" \
+		"pref 10 ${esp#ext } or plain"
+	rm /etc/xfrm_ext/rules
+}
+
 # --- the list ------------------------------------------------------------------
 
 listed() {
@@ -468,6 +487,7 @@ modprobe xfrm_ext
 pair
 genl_open "$g1"
 run "listed, in order, and said again" fresh listed
+run "from a file, as the unit does it" fresh unit
 run "refused" fresh refusals
 run "nonsense" fresh nonsense
 run "as many as may be" fresh full
