@@ -4,11 +4,13 @@
 # kernels: 7.3-uml
 # needs: strongswan
 #
-# SAs of strongSwan's (5.9.8, as Debian 12 has it), made extended ones by rules: one daemon
-# at each end, which know nothing of it. What they negotiate, and what happens to SAs while
+# SAs of strongSwan's (as Debian has it: scripts/strongswan.sh), made extended ones by rules: one
+# daemon at each end, which know nothing of it. What they negotiate, and what happens to SAs while
 # there is traffic: rekeying from either end, a new IKE SA, reauthentication, another address
 # (MOBIKE), a daemon that dies. The same with stock SAs first, which tells what is to be
 # expected. Prints a table.
+#
+#   --env REKEYS=N   so many times is an SA made anew in the scenario "often", default 100
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-ike.sh"
 . "$(dirname "$0")/lib-strongswan.sh"
@@ -75,7 +77,7 @@ address() { # connection end
 
 connections=(
 	default window esn chacha cbc cbc-esn transport beet natt natt-transport interface 6in4 4in6 6in6
-	rekeyed esn-rekeyed ike-rekeyed on-demand dpd moved killed
+	rekeyed esn-rekeyed often ike-rekeyed on-demand dpd moved killed
 )
 
 connection() { # name end
@@ -194,6 +196,22 @@ rekey_ike() { # connection
 	expect "SPIs" "$(spis 1)" "$before"
 }
 
+# Faster than old SAs go: the next ones are made when there are some that were not there before
+rekey_often() { # connection
+	local n before memory1 memory2
+
+	memory1=$(netns_memory "$g1") memory2=$(netns_memory "$g2")
+	for ((n = 0; n < ${REKEYS:-100}; n++)); do
+		before=$(spis 1)
+		control $((n % 2 + 1)) --rekey --child "$1" >/dev/null
+		wait_for 20 new_pair "$before"
+		watch more 1
+	done
+	wait_for 20 one_pair
+	expect "memory of end 1" "$(netns_memory "$g1")" "$memory1"
+	expect "memory of end 2" "$(netns_memory "$g2")" "$memory2"
+}
+
 # Who hears nothing, asks, and hears that the other one lives. Who has been asked has heard
 # something
 ask() { # connection
@@ -262,6 +280,7 @@ scenarios=(
 	'6in6 fd01::1 fd02::1 steady 148'
 	'rekeyed 10.1.0.1 10.2.0.1 steady - rekey'
 	'esn-rekeyed 10.1.0.1 10.2.0.1 steady - rekey'
+	'often 10.1.0.1 10.2.0.1 steady - rekey_often'
 	'ike-rekeyed 10.1.0.1 10.2.0.1 steady 128 rekey_ike'
 	'on-demand 10.11.0.1 10.12.0.1 cut - reauthenticate'
 	'dpd 10.1.0.1 10.2.0.1 steady 128 ask'
