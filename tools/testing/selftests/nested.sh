@@ -166,6 +166,7 @@ multicast() { # path 4|6 group
 		xfrm policy add src $3 dst $2 dir in tmpl proto esp reqid 1 mode transport
 	EOF
 	for n in "$c" "$s"; do
+		rm -f "$tmp/$n.group"
 		ip netns exec "$n" "$here/hosts.py" receive "$2" direct 20 >"$tmp/$n.group" &
 		pids+=($!)
 		wait_for 20 grep -q ready "$tmp/$n.group"

@@ -182,6 +182,7 @@ offload() {
 	extended_make
 	had1=$(gro_packets "$g1" wan) had2=$(gro_packets "$g2" wan)
 	record_out "$tmp/pcap" "$g1" wan
+	rm -f "$tmp/big" "$tmp/big.log"
 	ip netns exec "$g1" tcpdump -nn -l -c 1 -i lan -Q in 'tcp and greater 2000' \
 		>"$tmp/big" 2>"$tmp/big.log" &
 	wait_for 20 grep -q 'listening on' "$tmp/big.log"

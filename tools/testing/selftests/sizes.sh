@@ -67,6 +67,7 @@ shortest() { # mode inner outer fastpath
 	addresses "$@"
 	fastpath "$4"
 	mode_sas "$1" "$i1" "$i2" "$o1" "$o2" 'ext tx-subspaces 1' 'ext rx-subspaces 1'
+	rm -f "$tmp/caught"
 	ip netns exec "$g2" "$here/sizes.py" catch "$i2" 5 >"$tmp/caught" &
 	wait_for 20 grep -q ready "$tmp/caught"
 	expect "sendto()" "$(ip netns exec "$g1" "$here/sizes.py" raw "$i2" 0 1 2 3 4)" 'ok ok ok ok ok'
