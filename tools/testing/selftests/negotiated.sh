@@ -392,8 +392,11 @@ run "required, off at the responder" fails required-in-vain 'refused.*: peer doe
 run "required by the responder" fails required-there '' 'refused.*: peer does not know'
 run "a window that cannot be" fails window '' "extended"
 run "several children" several
-run "IKEv1" comes_to v1 stock 'stock: not negotiated' 'stock: not negotiated'
-run "IKEv1, required" fails v1-required 'refused.*: not negotiated' ''
+# Debian's 6.1.0 has none
+if grep -q aggressive_mode /usr/lib/ipsec/libcharon.so.0; then
+	run "IKEv1" comes_to v1 stock 'stock: not negotiated' 'stock: not negotiated'
+	run "IKEv1, required" fails v1-required 'refused.*: not negotiated' ''
+fi
 run "daemons end" daemons_end
 
 run "a daemon without plugin as initiator" daemons '' xfrm-ext
