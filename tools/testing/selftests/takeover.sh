@@ -359,8 +359,8 @@ migrated_in() { # fastpath
 	fastpath on
 }
 
-# By XFRM_MSG_MIGRATE_STATE, all SAs of both ends, to and fro: the policies are somebody else's
-# matter. Of each SA there is only one all the time
+# By XFRM_MSG_MIGRATE_STATE, all SAs of both ends, to another address and back: the policies
+# are somebody else's matter. Of each SA there is only one all the time
 states_moved() { # fastpath
 	local from to=10.0.0.1 end n
 
