@@ -138,7 +138,7 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOMEM, seq, fast,
 				 -ENOMEM);
 	if (sa->encap_len)
-		xe_udp_received(sa, skb);
+		xe_udp_received(sa, skb, seq.subspace);
 	__skb_pull(skb, hdr_len + inside.at);
 	/* As the kernel's own modes expect it, and so do ours */
 	if (sa->mode == &xe_mode_tunnel)

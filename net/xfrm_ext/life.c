@@ -303,6 +303,12 @@ int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
 	encap_len = xe_udp_check(x, extack);
 	if (encap_len < 0)
 		return encap_len;
+	/* A rule is for SAs of any kind, and one that moves may come to have UDP */
+	if (claim->announced && params.flags & XFRM_EXT_SA_F_SPREAD) {
+		err = xe_spread_check(x, &params, extack);
+		if (err)
+			return err;
+	}
 	/* Who has the key again is what he was */
 	if (claim->announced || !claim->known)
 		err = xe_life_adopt(x, &params, extack);

@@ -36,6 +36,7 @@
  *
  *  modes: what the payload is, and what stands before ESP, mode.h
  *	outer.c		what they share
+ *	spread.c	each subspace a flow of its own
  *	tunnel.c
  *	transport.c
  *	beet.c

@@ -68,11 +68,17 @@ void xe_beet_mend(const struct xe_sa *sa, struct sk_buff *skb, u8 next_header);
 bool xe_beet_is_fragment(const struct xe_sa *sa, const struct sk_buff *skb,
 			 int next_header);
 
+/* spread.c APIs: no sleeping */
+int xe_spread_check(const struct xfrm_state *x, const struct xe_params *p,
+		    struct netlink_ext_ack *extack);
+__be16 xe_spread_port(const struct xe_sa *sa, u16 subspace);
+void xe_spread_label(const struct xe_sa *sa, struct sk_buff *skb, u16 subspace);
+
 /* udp.c APIs: no sleeping */
 int xe_udp_check(const struct xfrm_state *x, struct netlink_ext_ack *extack);
-void xe_udp_build(const struct xe_sa *sa, struct sk_buff *skb);
+void xe_udp_build(const struct xe_sa *sa, struct sk_buff *skb, u16 subspace);
 void xe_udp_checksum(const struct xe_sa *sa, struct sk_buff *skb);
-void xe_udp_received(struct xe_sa *sa, struct sk_buff *skb);
+void xe_udp_received(struct xe_sa *sa, struct sk_buff *skb, u16 subspace);
 
 /* mode.c APIs: any context */
 const struct xe_mode *xe_mode_get(const struct xfrm_state *x,

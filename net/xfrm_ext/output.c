@@ -198,7 +198,9 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	__skb_push(skb, op->frame.hdr_len);
 	sa->format->build(skb->data, sa->id.spi, seq);
 	if (sa->encap_len)
-		xe_udp_build(sa, skb);
+		xe_udp_build(sa, skb, seq.subspace);
+	if (unlikely(sa->params.flags & XFRM_EXT_SA_F_SPREAD))
+		xe_spread_label(sa, skb, seq.subspace);
 	*skb_mac_header(skb) = sa->encap_len ? IPPROTO_UDP : IPPROTO_ESP;
 	/* Before the cipher: a packet that it finishes later goes on at once */
 	outer_len = -skb_network_offset(skb);

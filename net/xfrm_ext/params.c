@@ -136,6 +136,11 @@ static int xe_parse_flags(struct genl_info *info, struct xe_params *p)
 		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
 				      "flags 0x%x: only 0x%x are known",
 				      p->flags, XE_FLAGS);
+	if (p->flags & XFRM_EXT_SA_F_SPREAD && p->format == XFRM_EXT_FORMAT_ESP)
+		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
+				      "spread on with format esp (%u), which has one counter: must be esp64 (%u)",
+				      XFRM_EXT_FORMAT_ESP,
+				      XFRM_EXT_FORMAT_ESP64);
 	if (!(p->flags & XFRM_EXT_SA_F_ESN))
 		return 0;
 	if (p->format != XFRM_EXT_FORMAT_ESP)

@@ -27,7 +27,8 @@ struct xe_mode;
 			 XFRM_EXT_SA_F_NO_REPLAY_PROTECTION | \
 			 XFRM_EXT_SA_F_HOLD | \
 			 XFRM_EXT_SA_F_BEET_FRAG | \
-			 XFRM_EXT_SA_F_ESN)
+			 XFRM_EXT_SA_F_ESN | \
+			 XFRM_EXT_SA_F_SPREAD)
 
 /**
  * struct xe_id - which SA: what the kernel's own lookup takes

@@ -33,14 +33,17 @@ int xe_udp_check(const struct xfrm_state *x, struct netlink_ext_ack *extack)
  * @sa: SA with encapsulation
  * @skb: data at the ESP header, trailer and room for the ICV in place; on exit
  *       at the UDP header
+ * @subspace: Subspace ID that the packet has
  */
-void xe_udp_build(const struct xe_sa *sa, struct sk_buff *skb)
+void xe_udp_build(const struct xe_sa *sa, struct sk_buff *skb, u16 subspace)
 {
 	/* UPDSA may write these two at this moment: one packet to one of both */
 	const struct xfrm_encap_tmpl *encap = sa->x->encap;
 	struct udphdr *uh = __skb_push(skb, sizeof(*uh));
 
-	uh->source = READ_ONCE(encap->encap_sport);
+	uh->source = sa->params.flags & XFRM_EXT_SA_F_SPREAD ?
+		     xe_spread_port(sa, subspace) :
+		     READ_ONCE(encap->encap_sport);
 	uh->dest = READ_ONCE(encap->encap_dport);
 	uh->len = htons(skb->len);
 	uh->check = 0;
@@ -75,11 +78,14 @@ void xe_udp_checksum(const struct xe_sa *sa, struct sk_buff *skb)
  * xe_udp_received - an authenticated packet has come
  * @sa: SA with encapsulation
  * @skb: data at the ESP header; everything before it is in place
+ * @subspace: Subspace ID that it has
  *
- * If its sender has moved, key managers are told. Behind NAT the checksum of
- * what transport mode carries is of addresses that it does not have any more.
+ * If its sender has moved, key managers are told. If his subspaces have ports of
+ * their own only subspace 0 tells: its port is the one that IKE's packets have,
+ * and NAT may do anything with the others. Behind NAT the checksum of what
+ * transport mode carries is of addresses that it does not have any more.
  */
-void xe_udp_received(struct xe_sa *sa, struct sk_buff *skb)
+void xe_udp_received(struct xe_sa *sa, struct sk_buff *skb, u16 subspace)
 {
 	const struct udphdr *uh = (const void *)(skb->data - sizeof(*uh));
 	struct xfrm_state *x = sa->x;
@@ -89,8 +95,9 @@ void xe_udp_received(struct xe_sa *sa, struct sk_buff *skb)
 		source.a4 = ip_hdr(skb)->saddr;
 	else
 		source.in6 = ipv6_hdr(skb)->saddr;
-	if (!xfrm_addr_equal(&source, &x->props.saddr, sa->id.family) ||
-	    uh->source != READ_ONCE(x->encap->encap_sport))
+	if ((!xfrm_addr_equal(&source, &x->props.saddr, sa->id.family) ||
+	     uh->source != READ_ONCE(x->encap->encap_sport)) &&
+	    !(subspace && sa->params.flags & XFRM_EXT_SA_F_SPREAD))
 		km_new_mapping(x, &source, uh->source);
 	if (x->props.mode == XFRM_MODE_TRANSPORT)
 		skb->ip_summed = CHECKSUM_UNNECESSARY;

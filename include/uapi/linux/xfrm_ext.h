@@ -90,6 +90,7 @@ enum xfrm_ext_sa_flags {
 	XFRM_EXT_SA_F_HOLD = 1 << 2,		/* starts in XFRM_EXT_STATE_HELD */
 	XFRM_EXT_SA_F_BEET_FRAG = 1 << 3,		/* carry inner IPv4 fragments */
 	XFRM_EXT_SA_F_ESN = 1 << 4,		/* XFRM_EXT_FORMAT_ESP, 64-bit numbers */
+	XFRM_EXT_SA_F_SPREAD = 1 << 5,		/* each subspace a flow of its own outside */
 };
 
 /* XFRM_EXT_A_RULE_FLAGS */

@@ -36,6 +36,55 @@ host() { # ns number-here number-there
 	EOF
 }
 
+# From now on r is a NAT: from its own address, and this port, if the port was 4500, otherwise
+# some other one. It comes up anew with an address, so that nothing is left of what was before.
+# Without words, no NAT.
+nat() { # [port [address4 address6]]
+	ip netns exec "$r" nft flush ruleset
+	if [[ ! ${1-} ]]; then
+		nat_address 10.2.0.1 fd02::1
+		return
+	fi
+	ip netns exec "$r" nft -f - <<-EOF
+		table inet nat {
+			chain received {
+				type filter hook prerouting priority raw
+				meta l4proto != udp notrack
+			}
+			chain from_us {
+				type filter hook output priority raw
+				notrack
+			}
+			chain tracked {
+				type filter hook prerouting priority filter
+				iifname out ct state new drop
+			}
+			chain sent {
+				type nat hook postrouting priority srcnat
+				oifname out udp sport 4500 udp dport 4500 masquerade to :$1
+				oifname out udp dport 4500 masquerade to :30000-40000
+			}
+		}
+	EOF
+	ip -n "$r" -batch - <<-EOF
+		addr flush dev out to 10.2.0.0/24
+		addr flush dev out to fd02::/64
+	EOF
+	wait_for 20 nothing_tracked
+	nat_address "${2:-10.2.0.1}" "${3:-fd02::1}"
+}
+
+nat_address() { # address4 address6
+	ip -n "$r" -batch - <<-EOF
+		addr replace $1/24 dev out
+		addr replace $2/64 dev out nodad
+	EOF
+}
+
+nothing_tracked() {
+	[[ $(ip netns exec "$r" sysctl -n net.netfilter.nf_conntrack_count) == 0 ]]
+}
+
 # An SA for the reference implementation; no ports or inner addresses: ''. TTL is what is left of
 # an outer header's where packets are looked at
 reference_end() { # spi key mode src dst sport dport "inner-src inner-dst"

@@ -23,53 +23,6 @@ addresses() { # 4|6 none|nat
 	[[ $2 == nat ]] || n1=$o1 p1=4500 nat_port=
 }
 
-# From now on ports of r's: from r's own address, and this port. It comes up anew with an
-# address, so that nothing is left of what was before. Without words, no NAT.
-nat() { # [port [address4 address6]]
-	ip netns exec "$r" nft flush ruleset
-	if [[ ! ${1-} ]]; then
-		nat_address 10.2.0.1 fd02::1
-		return
-	fi
-	ip netns exec "$r" nft -f - <<-EOF
-		table inet nat {
-			chain received {
-				type filter hook prerouting priority raw
-				meta l4proto != udp notrack
-			}
-			chain from_us {
-				type filter hook output priority raw
-				notrack
-			}
-			chain tracked {
-				type filter hook prerouting priority filter
-				iifname out ct state new drop
-			}
-			chain sent {
-				type nat hook postrouting priority srcnat
-				oifname out udp dport 4500 masquerade to :$1
-			}
-		}
-	EOF
-	ip -n "$r" -batch - <<-EOF
-		addr flush dev out to 10.2.0.0/24
-		addr flush dev out to fd02::/64
-	EOF
-	wait_for 20 nothing_tracked
-	nat_address "${2:-10.2.0.1}" "${3:-fd02::1}"
-}
-
-nat_address() { # address4 address6
-	ip -n "$r" -batch - <<-EOF
-		addr replace $1/24 dev out
-		addr replace $2/64 dev out nodad
-	EOF
-}
-
-nothing_tracked() {
-	[[ $(ip netns exec "$r" sysctl -n net.netfilter.nf_conntrack_count) == 0 ]]
-}
-
 # SAs and policies of one end: of all traffic between what is on both lo, or in
 # transport mode between the ends themselves. BEET has a pair of SAs for each family.
 end_lines() { # c|s tunnel|transport|beet
@@ -472,6 +425,7 @@ keepalives() { # 4|6 path
 		spi=0x100 tx-subspaces=4 "daddr=$o2"
 	ip netns exec "$c" "$here/natt.py" keepalive "$o1" "$o2" 0x100 4500 4500 2
 	block "$c" 0x100 | grep -q 'ext format esp64'
+	rm -f "$tmp/alive.log"
 	# ESP is longer
 	ip netns exec "$r" tcpdump -n -i in -U -w "$tmp/alive" -Z root \
 		'udp port 4500 and less 70' 2>"$tmp/alive.log" &
