@@ -225,7 +225,10 @@ check_unit() {
 	dir=$(mktemp -d) || return
 	sed 's|/opt/xfrm_ext/sbin/ip |/bin/true |' tools/systemd/xfrm-ext-rules.service \
 		>"$dir/xfrm-ext-rules.service"
-	systemd-analyze verify --man=no "$dir/xfrm-ext-rules.service" 2>&1 | diff /dev/null - || return
+	sed 's|/opt/xfrm_ext/sbin/xfrm-ext-steer |/bin/true |' tools/steer/xfrm-ext-steer@.service \
+		>"$dir/xfrm-ext-steer@.service"
+	systemd-analyze verify --man=no "$dir/"{xfrm-ext-rules,xfrm-ext-steer@}.service 2>&1 |
+		diff /dev/null - || return
 	rm -r "$dir"
 }
 
@@ -311,6 +314,7 @@ try static/unit check_unit
 try reference/unittest check_reference
 try build/iproute2 scripts/iproute2.sh
 try build/strongswan-plugin scripts/strongswan-plugin.sh
+try build/steer scripts/steer.sh
 try build/bench tools/testing/bench/run.sh build
 for kernel in "${kernels[@]}"; do
 	try "build/$kernel" scripts/module.sh "$kernel"
