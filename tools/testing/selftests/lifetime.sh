@@ -226,7 +226,8 @@ lowered() {
 	flush
 	limited tx
 	ip netns exec "$g1" taskset -c 0 "$here/traffic.py" flood 10.2.0.1 9 10 100
-	expect "packets the kernel knows of" "$(raw_packets)" 1
+	# Of one, or within a second of all
+	[[ $(raw_packets) == @(1|10) ]]
 	monitor "$g1"
 	ip -n "$g1" xfrm state update src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 \
 		mode tunnel flag af-unspec aead "$aead" "$key1" 128 limit packet-hard 5
