@@ -230,8 +230,8 @@ announcements() {
 		answers "EINVAL xfrm_ext: ${n%:*} $((${n#*:} + 1)): must be 0 to ${n#*:}" \
 			announce "$id" tx-subspaces=1 "${n%:*}=$((${n#*:} + 1))"
 	done
-	answers 'EINVAL xfrm_ext: flags 0x20: only 0x1f are known' \
-		announce "$id" tx-subspaces=1 flags=32
+	answers 'EINVAL xfrm_ext: flags 0x40: only 0x3f are known' \
+		announce "$id" tx-subspaces=1 flags=64
 	nothing_left
 }
 
