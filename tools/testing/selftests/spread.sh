@@ -121,6 +121,22 @@ spread() { # mode 4|6 udp|esp fastpath
 	fastpath on
 }
 
+# Packets of nothing look like the others of their subspace
+dummies() { # 4|6 udp|esp
+	local place
+
+	sas tunnel "$1" "$2" "spread on" "spread on"
+	watch
+	ask 1
+	for ((place = 0; place < n; place++)); do
+		ip -n "$c" xfrm ext dummy dst "$o2" spi 0x100 len 40 tx-subspace "$place"
+	done
+	seen 2
+	[[ $2 == esp ]] || by_port
+	[[ $1 == 4 ]] || all_different labels "$(labels)"
+	expect "drops" "$(drops "$s" 0x100)" "rx-dummy $n"
+}
+
 # Without it, they are one
 together() { # 4|6 udp|esp
 	sas tunnel "$1" "$2" '' ''
@@ -341,6 +357,8 @@ for family in 4 6; do
 	run "by rule, UDP over IPv$family" by_rule $family udp
 	run "by rule, IPv$family" by_rule $family esp
 done
+run "dummy packets, UDP over IPv4" dummies 4 udp
+run "dummy packets, IPv6" dummies 6 esp
 run "the label inside" label_inside
 run "refused" refusals
 ip netns exec "$s" sh -c 'echo 3 >/sys/class/net/wan/queues/rx-0/rps_cpus'
