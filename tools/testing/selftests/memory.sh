@@ -281,8 +281,6 @@ left() {
 
 modprobe xfrm_ext
 mkdir "$cg"
-# Debian's kernels let users, those of its source do not unless they are told
-sysctl -qw kernel.unprivileged_userns_clone=1 2>"$tmp/sysctl" || true
 user_netns "$user"
 netns_add "$other"
 ip netns exec "$other" sysctl -qw net.ipv4.conf.lo.disable_xfrm=0 net.ipv4.conf.lo.disable_policy=0
