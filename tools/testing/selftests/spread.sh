@@ -353,7 +353,10 @@ for family in 4 6; do
 	run "not asked for, IPv$family" together $family esp
 	run "a receiver that does not know, IPv$family" unaware $family
 	run "NAT, IPv$family" moved $family
-	run "too big, IPv$family" too_big $family
+	# Where there is no socket 6.1 does not look at the route over IPv6
+	if [[ $family == 4 ]] || ! older_than 7.0; then
+		run "too big, IPv$family" too_big $family
+	fi
 	run "by rule, UDP over IPv$family" by_rule $family udp
 	run "by rule, IPv$family" by_rule $family esp
 done
