@@ -71,6 +71,7 @@ bool xe_beet_is_fragment(const struct xe_sa *sa, const struct sk_buff *skb,
 /* spread.c APIs: no sleeping */
 int xe_spread_check(const struct xfrm_state *x, const struct xe_params *p,
 		    struct netlink_ext_ack *extack);
+bool xe_spread_ports(const struct xe_sa *sa);
 __be16 xe_spread_port(const struct xe_sa *sa, u16 subspace);
 void xe_spread_label(const struct xe_sa *sa, struct sk_buff *skb, u16 subspace);
 

@@ -2,8 +2,10 @@
 /*
  * Each subspace a flow of its own, to who spreads packets by outer headers: NICs
  * among their queues, routers among their links, Linux (RPS) among its CPUs. None
- * of them sees a Subspace ID, and few an SPI. UDP has a source port for it, IPv6 a
- * flow label (RFC 6437, RFC 6438).
+ * of them sees a Subspace ID, and few an SPI. IPv6 has a flow label for it (RFC 6437,
+ * RFC 6438), UDP over IPv4 a source port. Not over IPv6: when a router says of a
+ * packet that it was too big, udpv6_err() of older kernels looks for a socket that
+ * has its port, and ports that are a subspace's have none.
  */
 #include <linux/jhash.h>
 #include <linux/once.h>
@@ -33,6 +35,11 @@ static bool spread_has_label(const struct xfrm_state *x,
 	return x->props.mode == XFRM_MODE_TUNNEL;
 }
 
+static bool spread_has_port(const struct xfrm_state *x)
+{
+	return x->encap && x->props.family == AF_INET;
+}
+
 /**
  * xe_spread_check - have an SA's outer headers a place for its subspaces?
  * @x: state that is being made
@@ -44,11 +51,11 @@ static bool spread_has_label(const struct xfrm_state *x,
 int xe_spread_check(const struct xfrm_state *x, const struct xe_params *p,
 		    struct netlink_ext_ack *extack)
 {
-	if (x->encap || spread_has_label(x, p))
+	if (spread_has_port(x) || spread_has_label(x, p))
 		return 0;
 	xe_extack(extack,
-		  "spread on with mode %u, outer family %u and no encap: the outer header has no place for it; must be UDP, or a tunnel over IPv6 (%u)",
-		  x->props.mode, x->props.family, AF_INET6);
+		  "spread on with mode %u and outer family %u: the outer header has no place for it; must be encap over IPv4 (%u), or a tunnel over IPv6 (%u)",
+		  x->props.mode, x->props.family, AF_INET, AF_INET6);
 	return -EINVAL;
 }
 
@@ -62,8 +69,20 @@ static u32 spread_base(const struct xe_sa *sa)
 }
 
 /**
+ * xe_spread_ports - have subspaces source ports of their own?
+ * @sa: SA with encapsulation
+ *
+ * Return: whether, at the sender and so at the receiver.
+ */
+bool xe_spread_ports(const struct xe_sa *sa)
+{
+	return sa->params.flags & XFRM_EXT_SA_F_SPREAD &&
+	       spread_has_port(sa->x);
+}
+
+/**
  * xe_spread_port - the UDP source port of a subspace
- * @sa: SA with XFRM_EXT_SA_F_SPREAD and encapsulation
+ * @sa: SA of which xe_spread_ports() is true
  * @subspace: Subspace ID
  *
  * Subspace 0 has the SA's own one, which NAT and the peer's IKE know.

@@ -41,9 +41,8 @@ void xe_udp_build(const struct xe_sa *sa, struct sk_buff *skb, u16 subspace)
 	const struct xfrm_encap_tmpl *encap = sa->x->encap;
 	struct udphdr *uh = __skb_push(skb, sizeof(*uh));
 
-	uh->source = sa->params.flags & XFRM_EXT_SA_F_SPREAD ?
-		     xe_spread_port(sa, subspace) :
-		     READ_ONCE(encap->encap_sport);
+	uh->source = xe_spread_ports(sa) ? xe_spread_port(sa, subspace) :
+					   READ_ONCE(encap->encap_sport);
 	uh->dest = READ_ONCE(encap->encap_dport);
 	uh->len = htons(skb->len);
 	uh->check = 0;
@@ -97,7 +96,7 @@ void xe_udp_received(struct xe_sa *sa, struct sk_buff *skb, u16 subspace)
 		source.in6 = ipv6_hdr(skb)->saddr;
 	if ((!xfrm_addr_equal(&source, &x->props.saddr, sa->id.family) ||
 	     uh->source != READ_ONCE(x->encap->encap_sport)) &&
-	    !(subspace && sa->params.flags & XFRM_EXT_SA_F_SPREAD))
+	    !(subspace && xe_spread_ports(sa)))
 		km_new_mapping(x, &source, uh->source);
 	if (x->props.mode == XFRM_MODE_TRANSPORT)
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
