@@ -187,6 +187,12 @@ label_inside() {
 
 # --- the path's MTU ---------------------------------------------------------------
 
+# Not by udp_err() of Debian's 6.12.95, as by those of 6.1.192 and 7.3: without a socket it
+# does not look at the route
+hears_every_port() {
+	[[ $(uname -r) != 6.12.95* ]]
+}
+
 # What a router says of packets from ports that no socket has
 too_big() { # 4|6
 	sas tunnel "$1" udp "spread on" "spread on"
@@ -194,6 +200,11 @@ too_big() { # 4|6
 	expect "MTU learned" "$(path_mtu)" ''
 	ip -n "$r" link set out mtu 1300
 	ip netns exec "$c" ping -q -c 1 -W 1 -M 'do' -s 1350 -m 5 "$in2" || true
+	if [[ $1 == 4 ]] && ! hears_every_port; then
+		# Subspace 0 has the port of IKE's socket, and the route is everybody's
+		expect "MTU learned" "$(path_mtu)" ''
+		ip netns exec "$c" ping -q -c 1 -W 1 -M 'do' -s 1350 -m 0 "$in2" || true
+	fi
 	wait_for 10 path_mtu_is 1300
 	ip netns exec "$c" ping -c 1 -W 1 -M 'do' -s 1350 -m 5 "$in2" >"$tmp/ping" 2>&1 || true
 	grep -qi 'message too long' "$tmp/ping"
