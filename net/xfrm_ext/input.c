@@ -182,6 +182,7 @@ static bool xe_sn_parse(const struct xe_sa *sa, const struct sk_buff *skb,
  * @sa: SA
  * @skb: data at the ESP header
  * @done: goes on with it if the cipher finishes later, its data the op
+ * @private: its pages are nobody else's, and may be written to
  * @fast: on our own path
  *
  * Sequence Number Verification (section 3.4.3) first, the ICV (3.4.4) behind it.
@@ -191,7 +192,7 @@ static bool xe_sn_parse(const struct xe_sa *sa, const struct sk_buff *skb,
  * Return: as xe_accept_done(), or -EINPROGRESS: the packet is @done's.
  */
 int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
-	      bool fast)
+	      bool private, bool fast)
 {
 	unsigned int hdr_len = sa->format->hdr_min + sa->cipher.iv_len;
 	unsigned int icv_len = sa->cipher.icv_len;
@@ -240,7 +241,8 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 						fast);
 	}
 
-	nfrags = xe_op_writable(skb, 0, &trailer);
+	nfrags = private ? skb_shinfo(skb)->nr_frags + 1 :
+			   xe_op_writable(skb, 0, &trailer);
 	if (nfrags < 0)
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOMEM, seq, fast,
 				 -ENOMEM);
@@ -368,7 +370,7 @@ int xe_input(struct xfrm_state *x, struct sk_buff *skb)
 
 	xe_assert_bh_off();
 	return xe_input_own(sa, skb,
-			    xe_accept(sa, skb, xe_input_done, false));
+			    xe_accept(sa, skb, xe_input_done, false, false));
 }
 
 /**

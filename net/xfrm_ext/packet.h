@@ -54,7 +54,7 @@ int xe_dummy_send(struct xe_sa *sa, u32 place, unsigned int len,
 /* input.c APIs: */
 int xe_input(struct xfrm_state *x, struct sk_buff *skb);
 int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
-	      bool fast);
+	      bool private, bool fast);
 int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 		   const struct xe_frame *frame, bool fast, int err);
 bool xe_input_use(struct xe_sa *sa, const struct sk_buff *skb, bool fast);
@@ -63,7 +63,9 @@ void xe_deliver(struct xe_sa *sa, struct sk_buff *skb, int next_header,
 int xe_input_init(void);
 void xe_input_exit(void);
 
-/* receive.c APIs: process context */
+/* receive.c APIs: BH off, under RCU */
+void xe_receive(struct xe_sa *sa, struct sk_buff *skb, bool private);
+/* Process context: */
 int xe_receive_init(void);
 void xe_receive_exit(void);
 

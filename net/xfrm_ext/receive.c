@@ -129,15 +129,39 @@ XE_CRYPTO_DONE(xe_fast_done)
 	local_bh_enable();
 }
 
+/**
+ * xe_receive - take a packet
+ * @sa: SA that it is for
+ * @skb: data at the ESP header; consumed
+ * @private: its pages are nobody else's; without pages it does not matter
+ *
+ * Context: BH off, under RCU.
+ */
+void xe_receive(struct xe_sa *sa, struct sk_buff *skb, bool private)
+{
+	struct net_device *dev = skb->dev;
+	bool may_wait;
+	int err;
+
+	if (sa->mode != &xe_mode_transport)
+		skb_dst_drop(skb);
+	may_wait = sa->cipher.may_wait;
+	if (may_wait)
+		xe_fast_started(sa, skb);
+	err = xe_accept(sa, skb, xe_fast_done, private, true);
+	if (err == -EINPROGRESS)
+		return;
+	xe_fast_deliver(sa, skb, err);
+	if (may_wait)
+		xe_fast_finished(sa, dev);
+}
+
 static int xe_rcv(struct sk_buff *skb, u16 family, const void *daddr,
 		  int encap_type)
 {
-	struct net_device *dev = skb->dev;
-	struct net *net = dev_net(dev);
+	struct net *net = dev_net(skb->dev);
 	struct xe_sa *sa;
-	bool may_wait;
 	__be32 spi;
-	int err;
 
 	xe_assert_bh_off();
 	xe_assert_rcu();
@@ -154,18 +178,7 @@ static int xe_rcv(struct sk_buff *skb, u16 family, const void *daddr,
 	if (encap_type != (sa->encap_len ? UDP_ENCAP_ESPINUDP : 0))
 		return -EINVAL;
 
-	/* From here on the packet is ours */
-	if (sa->mode != &xe_mode_transport)
-		skb_dst_drop(skb);
-	may_wait = sa->cipher.may_wait;
-	if (may_wait)
-		xe_fast_started(sa, skb);
-	err = xe_accept(sa, skb, xe_fast_done, true);
-	if (err == -EINPROGRESS)
-		return 0;
-	xe_fast_deliver(sa, skb, err);
-	if (may_wait)
-		xe_fast_finished(sa, dev);
+	xe_receive(sa, skb, false);
 	return 0;
 }
 
