@@ -52,6 +52,7 @@
  *	dummy.c		packets of nothing
  *	input.c		packets in, RFC 4303 section 3.4: window, cipher, trailer
  *	receive.c	fast path: how input.c comes by packets
+ *	gro.c		the same, earlier
  *
  *  control: control.h
  *	params.c	what an announcement says
@@ -126,9 +127,12 @@ static int __init xe_init(void)
 	err = xe_receive_init();
 	if (err)
 		goto err_input;
-	err = xe_netlink_init();
+	err = xe_gro_init();
 	if (err)
 		goto err_receive;
+	err = xe_netlink_init();
+	if (err)
+		goto err_gro;
 	/* Last: states that went through the gate cannot be called back */
 	err = xe_gate_init();
 	if (err)
@@ -137,6 +141,8 @@ static int __init xe_init(void)
 
 err_netlink:
 	xe_netlink_exit();
+err_gro:
+	xe_gro_exit();
 err_receive:
 	xe_receive_exit();
 err_input:
@@ -155,6 +161,7 @@ static void __exit xe_exit(void)
 	/* First: until then no ESP state of any kind can be made */
 	xe_gate_exit();
 	xe_netlink_exit();
+	xe_gro_exit();
 	xe_receive_exit();
 	xe_input_exit();
 	xe_life_exit();

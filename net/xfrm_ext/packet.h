@@ -69,4 +69,8 @@ void xe_receive(struct xe_sa *sa, struct sk_buff *skb, bool private);
 int xe_receive_init(void);
 void xe_receive_exit(void);
 
+/* gro.c APIs: process context */
+int xe_gro_init(void);
+void xe_gro_exit(void);
+
 #endif /* XFRM_EXT_PACKET_H */

@@ -30,6 +30,10 @@
 #include <net/gso.h>
 #endif
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#include <net/netdev_rx_queue.h>
+#endif
+
 #ifndef CONFIG_64BIT
 #error "xfrm_ext needs a 64-bit kernel: counters are read without locks"
 #endif
@@ -161,6 +165,31 @@ static inline int xe_route_input(struct sk_buff *skb)
 #else
 	return ip_route_input_noref(skb, iph->daddr, iph->saddr,
 				    ip4h_dscp(iph), skb->dev);
+#endif
+}
+
+/* Does anything of tc or BPF look at what a device receives? Under RCU */
+static inline bool xe_dev_has_ingress(const struct net_device *dev)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#ifdef CONFIG_NET_CLS_ACT
+	return rcu_access_pointer(dev->miniq_ingress);
+#endif
+#else
+#ifdef CONFIG_NET_XGRESS
+	return rcu_access_pointer(dev->tcx_ingress);
+#endif
+#endif
+	return false;
+}
+
+/* Are a packet's pages memory, and not a device's? */
+static inline bool xe_frags_readable(const struct sk_buff *skb)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	return true;
+#else
+	return skb_frags_readable(skb);
 #endif
 }
 

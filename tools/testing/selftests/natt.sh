@@ -479,6 +479,7 @@ by_gro() { # mode 4|6
 	((before1 >= $(stat "$c" 0x200 rx-packets) && before2 >= $(stat "$s" 0x100 rx-packets)))
 	read -r target _ <<<"$(targets c "$1")"
 	replays_refused_by "$c" wan "$s" 0x100 "$target"
+	expect "by our own path" "$by_ours" 5
 }
 
 # -------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ by_gro() { # ns spi before
 	((received > 0 && had >= received))
 }
 
-received() { # outer path our-own|kernels|either: the path that packets come by
+received() { # outer path our-own|kernels: the path that packets come by
 	local rps before1 before2 by_ours by_kernels
 
 	fresh "$1" "$2"
@@ -187,8 +187,7 @@ received() { # outer path our-own|kernels|either: the path that packets come by
 	esac
 }
 
-# Where it is there, GRO asks esp4_offload, which looks the SA up itself and goes the kernel's
-# own way with it
+# Where it is there, GRO asks us, and then esp4_offload; with RPS about, we leave it to that
 offload_gone() {
 	[[ $(modinfo -F filename esp4_offload) == *.ko* ]] || return 1
 	modprobe -rq esp4_offload esp6_offload || true
@@ -367,7 +366,7 @@ for path in on off; do
 	# On kernels of ours it is built in
 	! offload_gone || run "GRO and other CPUs, fastpath $path" received 4 $path "${by[$path]}"
 	modprobe -a esp4_offload esp6_offload
-	run "GRO with esp4_offload and other CPUs, fastpath $path" received 4 $path either
+	run "GRO with esp4_offload and other CPUs, fastpath $path" received 4 $path "${by[$path]}"
 	offload_gone || true
 	links_receive off
 	run_full "of our own, fastpath $path" own 4 $path
