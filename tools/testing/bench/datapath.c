@@ -9,8 +9,9 @@
  *
  *   send    dev=D src=A dst=A len=N packets=N [cpus=N [scale=1]]
  *           [gso=N] [proto=N]
- *   keep    the same: what D was given is kept, CPU by CPU, for receivers
- *   receive dev=D packets=N [cpus=N [scale=1]] [out=D]
+ *   keep    the same [pages=1]: what D was given is kept, CPU by CPU, for receivers;
+ *           but for the headers in pages
+ *   receive dev=D packets=N [cpus=N [scale=1]] [out=D] [gro=1]
  *   cipher  alg=NAME keylen=N assoc=N len=N packets=N [decrypt=1]
  *   hold    alg=NAME keylen=N packets=N: have so many transforms, until the next
  *   cheap   from now on AES-GCM does nothing
@@ -351,6 +352,10 @@ static int bench_word(struct bench_run *run, const char *key, const char *value)
 		return kstrtouint(value, 0, &run->cpus);
 	if (!strcmp(key, "packets"))
 		return kstrtouint(value, 0, &run->packets);
+	if (!strcmp(key, "gro"))
+		return kstrtobool(value, &run->gro);
+	if (!strcmp(key, "pages"))
+		return kstrtobool(value, &run->pages);
 	if (!strcmp(key, "gso"))
 		return kstrtouint(value, 0, &run->gso);
 	if (!strcmp(key, "keylen"))
@@ -419,7 +424,9 @@ static int bench_command(char *text)
 	if (err)
 		goto out;
 	if (verb->keep)
-		bench_keep_begin(&run);
+		err = bench_keep_begin(&run);
+	if (err)
+		goto out;
 	err = bench_run(&run, verb);
 	if (verb->keep)
 		bench_keep_end();

@@ -45,6 +45,8 @@ static __always_inline void bench_mark(const enum bench_marks n)
  * @scale: CPUs take turns, and carry some together
  * @out: what is received there is forwarded to this device; held, or NULL
  * @proto: of the inner packets
+ * @gro: received by a NAPI and GRO
+ * @pages: kept in pages, but for the headers
  * @gso: TCP to be cut into segments of so many octets of payload; 0: no
  * @alg: cipher's name
  * @keylen: octets
@@ -62,6 +64,8 @@ struct bench_run {
 	unsigned int packets;
 	bool scale;
 	unsigned int proto;
+	bool gro;
+	bool pages;
 	unsigned int gso;
 	char alg[64];
 	unsigned int keylen;
@@ -115,7 +119,7 @@ int bench_send(struct bench_worker *w);
 int bench_receive(struct bench_worker *w);
 int bench_cipher(struct bench_worker *w);
 /* Process context: */
-void bench_keep_begin(const struct bench_run *run);
+int bench_keep_begin(const struct bench_run *run);
 void bench_keep_end(void);
 void bench_forget(void);
 int bench_flows_init(void);

@@ -16,6 +16,7 @@
 #             profile: the quick set on one CPU, for profile.py
 #             functions: the quick set, for functions.py
 #             forward: what gateways forward, AES-128-GCM
+#             gro: as drivers with GRO receive, AES-128-GCM
 #             lines: all CPUs at once, for lines.py
 #
 # Each result is a line "= kernel=... meter=... dir=tx|rx variant=... alg=... len=...
@@ -25,6 +26,9 @@
 #   clear-beside, stock-beside  and an extended SA in the same namespaces
 #   clear-flowtable, stock-flowtable, esp64-flowtable
 #                               of gateways: under nft's flowtable, the flow is offloaded
+#   *-gro, *-pages              fed by napi_gro_receive(); and but for the headers in pages
+#   *-gro-offload, *-pages-offload
+#                               with esp4_offload loaded, or built in
 # and dir is, besides, out and in: of a gateway that encrypts, and of one that decrypts;
 #   cipher                      the AEAD alone; alg is the kernel's name of it
 . "$(dirname "$0")/../selftests/lib.sh"
@@ -404,7 +408,60 @@ timed() { # dir variant ns words...
 
 variants='esp esp64'
 many=$([[ $KERNEL_NAME == *-uml ]] && echo 20000 || echo 6000)
+# As drivers receive; the first packets of an SA come without GRO
+by_gro() { # variant suffix
+	local shape len
+
+	warm "$1" 64 256
+	for shape in gro:64 gro:1420 pages:1420; do
+		len=${shape#*:} shape=${shape%:*}
+		order "t-$1" "keep $(flow "$len" 1 256)$([[ $shape == gro ]] || echo ' pages=1')"
+		order "r-$1" "receive dev=sink packets=256 gro=1"
+		order "t-$1" "keep $(flow "$len" 1 2048)$([[ $shape == gro ]] || echo ' pages=1')"
+		order "r-$1" "receive dev=sink packets=2048 gro=1"
+		say rx "$1-$shape$2" aes128 "$len" 1 1
+	done
+}
+
+received_all() {
+	local variant suffix=''
+
+	# With what is built in there is no without
+	[[ $(modinfo -F filename esp4_offload) == *.ko* ]] || suffix=-offload
+	new_keys
+	for variant in clear stock; do
+		sas $variant aes128
+		by_gro $variant "$suffix"
+	done
+	if [[ ! $suffix ]]; then
+		modprobe esp4_offload
+		new_keys
+		sas stock aes128
+		by_gro stock -offload
+	fi
+	sas esp64 aes128
+	by_gro esp64 -offload
+	# Plain packets of which we are asked first
+	by_gro stock -offload-beside
+	[[ ! $suffix ]] || return 0
+	for variant in stock esp64; do
+		ip -n "t-$variant" xfrm state flush
+		ip -n "r-$variant" xfrm state flush
+	done
+	wait_for 20 modprobe -rq esp4_offload
+	wait_for 20 modprobe -rq xfrm_ext
+	modprobe xfrm_ext gro=1
+	new_keys
+	sas esp64 aes128
+	by_gro esp64 ''
+}
+
 case $METER-$SET in
+insn-gro)
+	variants=esp64
+	received_all
+	[[ ! -d /out ]] || cat /proc/kallsyms >/out/kallsyms
+	;;
 insn-quick)
 	variants=esp64
 	insn aes128 64

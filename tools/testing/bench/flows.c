@@ -25,6 +25,9 @@
 #define GSO_PAGES	15
 #define GSO_HEADERS	(sizeof(struct iphdr) + sizeof(struct tcphdr))
 
+/* Of a packet that is received into pages, as much as drivers copy of it */
+#define LINEAR		128
+
 /* So long packets may be on their way when a receiver has given its last */
 #define PATIENCE_NS	(20 * NSEC_PER_MSEC)
 
@@ -32,6 +35,9 @@ static DEFINE_PER_CPU(u64, bench_arrivals);
 
 /* Packets for receivers, each CPU's own */
 static DEFINE_PER_CPU_ALIGNED(struct sk_buff_head, bench_kept);
+
+/* The receiver's, each CPU's own */
+static DEFINE_PER_CPU_ALIGNED(struct napi_struct, bench_napi);
 
 /**
  * struct flow - what one CPU sends
@@ -204,27 +210,87 @@ int bench_send(struct bench_worker *w)
 }
 
 static unsigned int bench_keep_proto;
+static struct page_pool *bench_pool;
+
+#ifdef CONFIG_PAGE_POOL
+/* The rest of a packet that a driver receives into pages of its pool */
+static int bench_keep_page(struct sk_buff *copy, const struct sk_buff *skb,
+			   int at, unsigned int len)
+{
+	struct page *page;
+
+	if (!len)
+		return 0;
+	if (len > PAGE_SIZE)
+		return -EMSGSIZE;
+	page = page_pool_dev_alloc_pages(bench_pool);
+	if (!page)
+		return -ENOMEM;
+	skb_add_rx_frag(copy, 0, page, 0, len, PAGE_SIZE);
+	skb_mark_for_recycle(copy);
+	return skb_copy_bits(skb, at, page_address(page), len);
+}
+
+static int bench_pool_open(void)
+{
+	const struct page_pool_params params = {
+		.pool_size = BATCH, .nid = NUMA_NO_NODE,
+	};
+	struct page_pool *pool = page_pool_create(&params);
+
+	if (IS_ERR(pool))
+		return PTR_ERR(pool);
+	bench_pool = pool;
+	return 0;
+}
+
+static void bench_pool_close(void)
+{
+	if (bench_pool)
+		page_pool_destroy(bench_pool);
+	bench_pool = NULL;
+}
+#else
+static int bench_keep_page(struct sk_buff *copy, const struct sk_buff *skb,
+			   int at, unsigned int len)
+{
+	return 0;
+}
+
+static int bench_pool_open(void)
+{
+	return -EOPNOTSUPP;
+}
+
+static void bench_pool_close(void)
+{
+}
+#endif
 
 /*
  * What reaches the device (software offload encrypts as late as that): a copy
- * as a driver's, in one piece with an Ethernet header to be filled in, on this
- * CPU's list
+ * as a driver's, with an Ethernet header to be filled in, on this CPU's list;
+ * in one piece, or the headers and the rest in a page
  */
 static int bench_keep(struct sk_buff *skb, struct net_device *dev,
 		      struct packet_type *pt, struct net_device *orig_dev)
 {
 	int at = skb_network_offset(skb);
 	u8 proto = ip_hdr(skb)->protocol;
+	unsigned int len = skb->len - at;
 	struct sk_buff *copy;
 
 	if (skb->protocol != htons(ETH_P_IP) ||
 	    (proto != IPPROTO_ESP && proto != bench_keep_proto))
 		goto out;
-	copy = netdev_alloc_skb_ip_align(dev, ETH_HLEN + skb->len - at);
+	if (bench_pool)
+		len = min_t(unsigned int, len, LINEAR - ETH_HLEN);
+	copy = netdev_alloc_skb_ip_align(dev, ETH_HLEN + len);
 	if (!copy)
 		goto out;
 	skb_put_zero(copy, ETH_HLEN);
-	if (skb_copy_bits(skb, at, skb_put(copy, skb->len - at), skb->len - at))
+	if (skb_copy_bits(skb, at, skb_put(copy, len), len) ||
+	    bench_keep_page(copy, skb, at + len, skb->len - at - len))
 		kfree_skb(copy);
 	else
 		__skb_queue_tail(this_cpu_ptr(&bench_kept), copy);
@@ -247,21 +313,32 @@ void bench_forget(void)
 
 	for_each_possible_cpu(cpu)
 		__skb_queue_purge(per_cpu_ptr(&bench_kept, cpu));
+	bench_pool_close();
 }
 
 /**
  * bench_keep_begin - from now on keep what a device sends
- * @run: its device, and the protocol of inner packets
+ * @run: its device, and the protocol of inner packets; in pages, or not
  *
  * Context: process.
+ * Return: 0 or a negative errno.
  */
-void bench_keep_begin(const struct bench_run *run)
+int bench_keep_begin(const struct bench_run *run)
 {
+	int err;
+
 	bench_forget();
+	if (run->pages) {
+		/* One CPU takes from it */
+		err = run->cpus > 1 ? -EINVAL : bench_pool_open();
+		if (err)
+			return err;
+	}
 	bench_keep_proto = run->proto;
 	bench_tap.dev = run->dev;
 	bench_tap.af_packet_net = dev_net(run->dev);
 	dev_add_pack(&bench_tap);
+	return 0;
 }
 
 /**
@@ -293,6 +370,31 @@ static void receive_rest(const u64 *arrivals, u64 until)
 		schedule_timeout_uninterruptible(1);
 }
 
+/* As a driver's NAPI gives a batch to GRO */
+static int receive_poll(struct napi_struct *napi, int budget)
+{
+	struct sk_buff_head *kept = this_cpu_ptr(&bench_kept);
+	int i;
+
+	for (i = 0; i < BATCH; i++)
+		napi_gro_receive(napi, __skb_dequeue(kept));
+	/* All of it is done, and less than the budget */
+	napi_complete_done(napi, 0);
+	return 0;
+}
+
+static void receive_batch(struct sk_buff_head *kept, struct napi_struct *napi)
+{
+	int i;
+
+	if (napi) {
+		napi_schedule(napi);
+		return;
+	}
+	for (i = 0; i < BATCH; i++)
+		netif_receive_skb(__skb_dequeue(kept));
+}
+
 /**
  * bench_receive - receive the packets that this CPU has kept
  * @w: worker; its batches and packets are counted, and what arrives
@@ -307,10 +409,15 @@ int bench_receive(struct bench_worker *w)
 	const struct bench_run *run = w->run;
 	const u64 *arrivals = per_cpu_ptr(&bench_arrivals, w->cpu);
 	u64 before = READ_ONCE(*arrivals), t;
+	struct napi_struct *napi = NULL;
 	struct sk_buff *skb;
 	unsigned int n;
-	int i;
 
+	if (run->gro) {
+		napi = per_cpu_ptr(&bench_napi, w->cpu);
+		netif_napi_add(run->dev, napi, receive_poll);
+		napi_enable(napi);
+	}
 	skb_queue_walk(kept, skb)
 		receive_prepare(skb, run->dev);
 	while ((n = bench_turn(w))) {
@@ -318,18 +425,21 @@ int bench_receive(struct bench_worker *w)
 			t = ktime_get_ns();
 			bench_mark(BENCH_MARK_BEGIN);
 			local_bh_disable();
-			for (i = 0; i < BATCH; i++)
-				netif_receive_skb(__skb_dequeue(kept));
-			/* The inner packets' NAPI runs here */
+			receive_batch(kept, napi);
+			/* This NAPI, and that of inner packets, run here */
 			local_bh_enable();
 			bench_mark(BENCH_MARK_END);
 			bench_batch_done(w, ktime_get_ns() - t);
 		}
 	}
-	if (run->out)
-		return 0;
-	receive_rest(arrivals, before + w->packets);
-	w->arrived = READ_ONCE(*arrivals) - before;
+	if (!run->out) {
+		receive_rest(arrivals, before + w->packets);
+		w->arrived = READ_ONCE(*arrivals) - before;
+	}
+	if (napi) {
+		napi_disable(napi);
+		netif_napi_del(napi);
+	}
 	return 0;
 }
 

@@ -17,6 +17,7 @@ from profile import symbols
 BATCH = 64
 SHOWN = 70
 VARIANTS = ("clear", "stock", "esp64", "clear-flowtable", "stock-flowtable", "esp64-flowtable",
+            "clear-gro", "stock-gro-offload", "esp64-gro", "stock-pages-offload", "esp64-pages",
             "cipher")
 
 
@@ -44,8 +45,10 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         for line in file:
             r = dict(word.split("=", 1) for word in line.split()[1:])
-            # Of the cipher, what we call and not what stock ESP does
-            if r["variant"] != "cipher" or r["alg"] == "gcm(aes)":
+            # Of the cipher, what we call and not what stock ESP does; small packets if there
+            # are large ones, too
+            if (r["variant"] != "cipher" or r["alg"] == "gcm(aes)") and \
+                    (r["len"] == "64" or "-gro" not in r["variant"]):
                 columns.setdefault(r["dir"], {})[r["variant"]] = orders[int(r["order"])]
     for way, cells in columns.items():
         variants = [v for v in VARIANTS if v in cells]

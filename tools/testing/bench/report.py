@@ -71,6 +71,21 @@ class Bench:
                               for v in ("clear", "stock", "esp64"))
         return None if None in (clear, stock, ours) else (ours - clear) / (stock - clear)
 
+    def gro_ratio(self, kernel, way, size):
+        """The same of what comes by GRO, with esp4_offload; stock at its best."""
+        clear = self.insn(kernel, "rx", f"clear-{way}", size=size) or \
+            self.insn(kernel, "rx", f"clear-{way}-offload", size=size)
+        stock = [self.insn(kernel, "rx", f"stock-{way}{more}", size=size)
+                 for more in ("", "-offload")]
+        stock = min((value for value in stock if value), default=None)
+        ours = self.insn(kernel, "rx", f"esp64-{way}-offload", size=size)
+        return None if None in (clear, stock, ours) else (ours - clear) / (stock - clear)
+
+    def gro_plain(self, kernel):
+        """Plain ESP that comes by GRO, beside an extended SA, by that without the module."""
+        both = [self.insn(kernel, "rx", f"stock-gro-offload{more}") for more in ("-beside", "")]
+        return both[0] / both[1] if all(both) else None
+
     def scales(self, kernel, way, variant, alg="aes128", size="64"):
         """All CPUs over one, round by round."""
         for key, rounds in self.cells.items():
@@ -100,6 +115,9 @@ def figures(b):
         out[f"fwd.in.insn.ratio{suffix}"] = b.ratio(kernel, "in")
         out[f"fwd.ft.insn.ratio{suffix}"] = b.flowtable_ratio(kernel, "out")
         out[f"fwd.ft.in.insn.ratio{suffix}"] = b.flowtable_ratio(kernel, "in")
+        out[f"rx.gro.insn.ratio{suffix}"] = b.gro_ratio(kernel, "gro", "64")
+        out[f"rx.gro.pages.insn.ratio{suffix}"] = b.gro_ratio(kernel, "pages", "1420")
+        out[f"plain.gro.insn.ratio{suffix}"] = b.gro_plain(kernel)
         out[f"cipher.insn{suffix}"] = b.insn(kernel, "tx", "cipher", "gcm(aes)")
         for name, variant in (("plain", "stock"), ("clear", "clear")):
             for more, word in (("loaded", ""), ("beside", ".beside")):
@@ -140,6 +158,13 @@ def insn_table(b, kernel):
                             "".join(cell(v, ".0f") for v in values) +
                             "".join(cell(b.ratio(kernel, way, v, alg, size), ".3f")
                                     for v in VARIANTS[2:]))
+    for way, size in (("gro", "64"), ("gro", "1420"), ("pages", "1420")):
+        values = [(v, b.insn(kernel, "rx", v.replace("-", f"-{way}-", 1).rstrip("-"), size=size))
+                  for v in ("clear-", "clear-offload", "stock-", "stock-offload", "esp64-",
+                            "esp64-offload", "stock-offload-beside")]
+        if any(value for _, value in values):
+            rows.append(f"rx by {way}, {size}: " + ", ".join(
+                f"{v.rstrip('-')} {value:.0f}" for v, value in values if value))
     head = f"{'':18}" + "".join(f"{v:>10}" for v in VARIANTS) + "  esp ratio     esp64"
     for way, what in (("out", "encrypting"), ("in", "decrypting")):
         variants = [v + more for more in ("", "-flowtable") for v in ("clear", "stock", "esp64")]

@@ -12,11 +12,13 @@
 #     forward  what gateways forward: packets per second of two on User-mode Linux,
 #              instructions of one on 6.1
 #     forward-insn         the latter alone
+#     gro      instructions per packet that comes by GRO: 6.1 and 7.3
 #     sa       what an extended SA takes
 #     profile  where the time goes, by function: User-mode Linux under perf
 #     functions            where the instructions go, by function: 6.1
 #     functions-7.3        the same on 7.3
 #     functions-forward    the same of gateways: 6.1
+#     functions-gro        the same of packets that come by GRO: 6.1
 #     lines    which cache lines two CPUs take from each other: 6.1
 #     lines-7.3            the same on 7.3
 #     window, trailer, tail, memory
@@ -143,10 +145,17 @@ for part in "${parts[@]}"; do
 		insn forward-6.1 forward 6.1-cloud
 		guest forward-uml --kernel 7.3-uml --smp 2 "${rounds[@]}" "$here/forward.sh"
 		;;
+	gro)
+		for kernel in 6.1-cloud 7.3-bench; do
+			insn "gro-$kernel" gro $kernel
+		done
+		;;
+	gro-6.1) insn gro-6.1 gro 6.1-cloud ;;
 	sa) guest sa --kernel 6.1-cloud --smp 2 "$here/sabytes.sh" ;;
 	profile) profile ;;
 	functions) functions 6.1-cloud ;;
 	functions-forward) functions 6.1-cloud forward ;;
+	functions-gro) functions 6.1-cloud gro ;;
 	functions-7.3) functions 7.3-bench ;;
 	lines) lines 6.1-cloud ;;
 	lines-7.3) lines 7.3-bench ;;
