@@ -353,7 +353,7 @@ static void xe_gro_gone(struct xe_gro *g, const struct module *mod)
 static void xe_gro_module(struct xe_gro *g, const struct module *mod,
 			  unsigned long state)
 {
-	/* All are there by now who found their place before we were told of them */
+	/* Late: who was being loaded has his place by now; if not, xe_gro_gone() */
 	if (mod == THIS_MODULE && state == MODULE_STATE_LIVE)
 		xe_gro_enter(g);
 	if (strcmp(mod->name, g->module))

@@ -13,6 +13,7 @@
 #              instructions of one on 6.1
 #     forward-insn         the latter alone
 #     gro      instructions per packet that comes by GRO: 6.1 and 7.3
+#     gro-6.1  the former alone
 #     sa       what an extended SA takes
 #     profile  where the time goes, by function: User-mode Linux under perf
 #     functions            where the instructions go, by function: 6.1
