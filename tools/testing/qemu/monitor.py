@@ -12,8 +12,8 @@ seconds, separated by tabs. Whatever --expect names must have run. With --native
 command is no emulator but the kernel itself: how it ends is its own doing.
 
 Exit status: 0 all is well, 1 a test failed, 2 the guest could not be started, 3 the
-emulator has killed it, or init.sh found that it does not emulate: what is in FILE says
-nothing.
+emulator has killed it, or init.sh found that it, or User-mode Linux, does not run what it
+should: what is in FILE says nothing.
 """
 
 import argparse
@@ -242,6 +242,8 @@ class Monitor:
                 self.text(self.feed(buffer))
                 return ""
             buffer = self.feed(buffer + data.decode("utf-8", "replace"))
+            if self.flaw:
+                return self.flaw
 
     def run(self):
         # The guest does not outlive this process, however that ends.
@@ -264,8 +266,8 @@ class Monitor:
             return 2
         if not self.verdict:
             why = self.flaw or why or "the guest died"
-            flaw = ("" if self.args.native
-                    else self.flaw if self.flaw
+            flaw = (self.flaw if self.flaw
+                    else "" if self.args.native
                     else "the emulator ran a breakpoint that was gone" if stale_breakpoint(console)
                     else "the emulator aborted" if code == -signal.SIGABRT else "")
             if flaw:

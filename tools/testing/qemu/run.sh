@@ -245,8 +245,8 @@ fi
 
 # The emulator can run the breakpoint that stood in code while the kernel patched it on
 # another CPU, after it is gone. init.sh keeps away from that as far as it can. Or a CPU's
-# timer falls silent, or, seldom, it fails an assertion of its own, and aborts. Once is bad
-# luck: then all is run again, from the beginning.
+# timer falls silent, or, seldom, it fails an assertion of its own, and aborts; User-mode Linux
+# forgets a thread. Once is bad luck: then all is run again, from the beginning.
 for _ in 1 2; do
 	: >"$out/console.log"
 	rm -f "$tmp/results"

@@ -103,6 +103,12 @@ script timer <<-'END'
 	mount --bind /tmp/taskset "$(readlink -f "$(type -p taskset)")"
 	exit 1
 END
+# As the kernel says it when User-mode Linux has forgotten a thread
+script forgets <<-'END'
+	echo 1..1
+	echo "ok 1 a"
+	echo 'rcu: All QSes seen, last rcu_preempt kthread activity 5841 (2-1), jiffies_till_next_fqs=1' >/dev/kmsg
+END
 script files <<-'END'
 	echo kept >/out/file; echo 1..1; echo "ok 1 a"
 END
@@ -150,6 +156,13 @@ expect "all is well" 0 good <<-'END'
 	ok guest: unload
 	ok guest: log
 END
+expect "a forgotten thread, twice" 1 forgets good <<-'END'
+	FAILED guest: emulator
+END
+if [[ $(grep -c "a thread of the kernel's was forgotten: nothing of this run counts" "$dir/output") != 2 ]]; then
+	bad=1
+	echo "a forgotten thread was not seen"
+fi
 kernel=6.1-cloud
 expect "a breakpoint" 1 breakpoint <<-'END'
 	FAILED breakpoint: script

@@ -158,14 +158,23 @@ timers_work() {
 	[[ ! $silent ]]
 }
 
-# A flaw of the emulator's ends it all
+# Was the kernel's own thread for RCU ready for a minute and not run, while every CPU was free
+# to? No code does that which keeps a CPU busy; User-mode Linux has done it on a busy machine.
+forgotten() {
+	dd if=/dev/kmsg iflag=nonblock bs=16384 status=none 2>/dev/null |
+		grep -q ';rcu: All QSes seen, last rcu_.* kthread activity'
+}
+
+# A flaw of the emulator's ends it all: monitor.py ends the guest
 without_flaw() {
-	timers_work && return
-	tell flaw "the timer of CPU$silent is silent"
-	exec 3>&-
-	# Powering off can wait for that timer, too
-	wait "$relay"
-	echo b >/proc/sysrq-trigger
+	if ! timers_work; then
+		tell flaw "the timer of CPU$silent is silent"
+	elif forgotten; then
+		tell flaw "a thread of the kernel's was forgotten"
+	else
+		return
+	fi
+	while :; do sleep 1000; done
 }
 
 run() {
@@ -204,6 +213,7 @@ for entry in "${SCRIPTS[@]}"; do
 	run "${entry%%=*}" "${entry#*=}"
 done
 ((!FINAL)) || run guest /xfrm_ext/tools/testing/qemu/guest/final.sh
+! forgotten || without_flaw
 busybox tar -C /out -cf "$tar" .
 tell verdict 'done'
 exec 3>&-
