@@ -5,6 +5,7 @@
     include/uapi/linux/xfrm_ext.h              what the compiler says it is
     Documentation/netlink/specs/xfrm_ext.yaml  names, values, types, limits
     Documentation/counters.rst                 one entry per XFRM_EXT_STAT_
+    net/xfrm_ext/stats.c                       its name, and the kernel's counter beside it
 
 Every mismatch is printed; the exit status is 1 if there is any. --selftest
 shows that each kind of mismatch would be found.
@@ -24,6 +25,7 @@ TOP = Path(__file__).resolve().parent.parent
 HEADER = TOP / "include/uapi/linux/xfrm_ext.h"
 SPEC = TOP / "Documentation/netlink/specs/xfrm_ext.yaml"
 COUNTERS = TOP / "Documentation/counters.rst"
+REASONS = TOP / "net/xfrm_ext/stats.c"
 
 PREFIX = "XFRM_EXT_"
 STAT_PREFIX = "XFRM_EXT_STAT_"
@@ -307,13 +309,37 @@ def check_counters(text, rst):
         yield f"counter {name}: twice in counters.rst"
 
 
-def mismatches(text, spec, rst):
+def check_reasons(text, rst, code):
+    """The module calls the counters as they are called here, and moves what is said here."""
+    counters = {n: c_dashes(n[len(STAT_PREFIX):]) for n in header_enums(text)["xfrm_ext_stat"]
+                if n[len(STAT_PREFIX):] not in NO_COUNTERS}
+    table = {name: (said, mib) for name, said, mib in re.findall(
+        r'^\t\[(XFRM_EXT_STAT_\w+)\] = \{ "([a-z-]+)"(?:, LINUX_MIB_(\w+))? \},$', code, re.M)}
+    for name in sorted(counters.keys() ^ table.keys()):
+        yield f"{name}: in one of header and stats.c only"
+    # The last column of what has four
+    moved = dict(re.findall(r"^   \* - ``([a-z-]+)``\n(?:     .*\n)*?     - (?:``(Xfrm\w+)``|none)$",
+                            rst, re.M))
+    for name in sorted(counters.keys() & table.keys()):
+        said, mib = table[name]
+        if said != counters[name]:
+            yield f"{name}: {said} in stats.c"
+        if mib != moved.get(said, "").upper():
+            yield f"{said}: {mib or 'nothing'} moves in stats.c, {moved.get(said)} in counters.rst"
+
+
+def c_dashes(name):
+    """The name of a constant, as users see it."""
+    return name.lower().replace("_", "-")
+
+
+def mismatches(text, spec, rst, code):
     """Everything that does not agree."""
     found = []
     for check in (check_values, check_enums, check_types, check_limits,
                   check_operations):
         found += check(text, spec)
-    return found + list(check_counters(text, rst))
+    return found + list(check_counters(text, rst)) + list(check_reasons(text, rst, code))
 
 
 # --- selftest -----------------------------------------------------------------
@@ -364,7 +390,7 @@ HEADER_MUTATIONS = {
                   "#define XFRM_EXT_WINDOW_MIN"),
     "new constant": ("\tXFRM_EXT_STATE_READY,", "\tXFRM_EXT_STATE_READY,\n"
                      "\tXFRM_EXT_STATE_NEW,"),
-    "constant with a value": ("1 << 0", "1 << 1"),
+    "constant with a value": ("FASTPATH = 1 << 0", "FASTPATH = 1 << 1"),
     "attribute inserted": ("\tXFRM_EXT_A_FORMAT,", "\tXFRM_EXT_A_NEW,\n"
                            "\tXFRM_EXT_A_FORMAT,"),
     "constant gone": ("\tXFRM_EXT_STAT_RX_CRYPTO,", "\t"),
@@ -372,27 +398,38 @@ HEADER_MUTATIONS = {
 }
 
 
-def selftest(text, spec, rst):
+def selftest(text, spec, rst, code):
     """Every mutation must be noticed; yield those that are not."""
-    if mismatches(text, spec, rst):
+    if mismatches(text, spec, rst, code):
         yield "the files do not agree to begin with"
         return
     for name, mutate in SPEC_MUTATIONS.items():
         changed = copy.deepcopy(spec)
         mutate(changed)
-        if not mismatches(text, changed, rst):
+        if not mismatches(text, changed, rst, code):
             yield f"spec, {name}: not noticed"
     for name, (old, new) in HEADER_MUTATIONS.items():
         if text.count(old) != 1:
             yield f"header, {name}: does not apply"
-        elif not mismatches(text.replace(old, new), spec, rst):
+        elif not mismatches(text.replace(old, new), spec, rst, code):
             yield f"header, {name}: not noticed"
     entry = "   * - ``rx-icv``\n"
     for name, changed in (("gone", rst.replace(entry, "   * - rx-icv\n")),
                           ("unknown", rst + "\n   * - ``rx-nosuch``\n"),
                           ("twice", rst + "\n" + entry)):
-        if not mismatches(text, spec, changed):
+        if not mismatches(text, spec, changed, code):
             yield f"counters.rst, {name}: not noticed"
+    for name, old, new in (
+        ("name", '"rx-icv"', '"rx-cvi"'),
+        ("kernel's counter", "LINUX_MIB_XFRMINHDRERROR", "LINUX_MIB_XFRMINERROR"),
+        ("kernel's counter gone", ", LINUX_MIB_XFRMINHDRERROR", ""),
+        ("kernel's counter where none is", '"rx-dummy"', '"rx-dummy", LINUX_MIB_XFRMINERROR'),
+        ("gone", "[XFRM_EXT_STAT_RX_ICV]", "[XFRM_EXT_STAT_RX_IVC]"),
+    ):
+        if code.count(old) != 1:
+            yield f"stats.c, {name}: does not apply"
+        elif not mismatches(text, spec, rst, code.replace(old, new)):
+            yield f"stats.c, {name}: not noticed"
 
 
 def main():
@@ -405,7 +442,8 @@ def main():
     text = HEADER.read_text(encoding="utf-8")
     spec = yaml.safe_load(SPEC.read_text(encoding="utf-8"))
     rst = COUNTERS.read_text(encoding="utf-8")
-    found = list((selftest if args.selftest else mismatches)(text, spec, rst))
+    code = REASONS.read_text(encoding="utf-8")
+    found = list((selftest if args.selftest else mismatches)(text, spec, rst, code))
     for mismatch in found:
         print(mismatch)
     print(f"check-uapi: {len(found)} mismatches" if found else "check-uapi: good")

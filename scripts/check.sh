@@ -218,6 +218,11 @@ check_config() {
 	rm -r "$dir"
 }
 
+# And that each kind of mismatch would be found
+check_uapi() {
+	scripts/check-uapi.py && scripts/check-uapi.py --selftest
+}
+
 # Nothing is said of it
 check_unit() {
 	local dir
@@ -308,7 +313,7 @@ try static/layout check_layout
 try static/layers check_layers
 try static/codespell check_codespell
 try static/checkpatch check_checkpatch
-try static/uapi scripts/check-uapi.py
+try static/uapi check_uapi
 try static/config check_config
 try static/unit check_unit
 try reference/unittest check_reference

@@ -94,6 +94,8 @@ enum xe_rule_verdict xe_rule_match(struct xe_net *xn,
 				   struct xe_claim *claim);
 bool xe_rule_failed(struct xe_net *xn, const struct xe_id *id, u32 pref,
 		    const char *reason, bool may);
+void xe_rule_join(struct xe_sa *sa);
+void xe_rule_leave(struct xe_sa *sa);
 void xe_rule_hit(struct xe_net *xn, u32 pref);
 void xe_rule_init_net(struct xe_net *xn);
 

@@ -256,6 +256,7 @@ static int xe_life_enlist(struct xe_sa *sa, struct netlink_ext_ack *extack)
 		queue_delayed_work(system_power_efficient_wq, &xn->fold, HZ);
 	sa->serial = ++xn->serial;
 	list_add_tail(&sa->list, &xn->sas);
+	xe_rule_join(sa);
 	err = 0;
 out:
 	mutex_unlock(&xn->lock);
@@ -268,6 +269,9 @@ static void xe_life_delist(struct xe_sa *sa)
 
 	mutex_lock(&xn->lock);
 	list_del(&sa->list);
+	/* It counts no more */
+	xe_stats_add_up(sa, xn->past);
+	xe_rule_leave(sa);
 	WRITE_ONCE(xn->n_sas, xn->n_sas - 1);
 	if (!xn->n_sas && !xn->dead)
 		xe_hooks_unregister(xn->net);

@@ -49,6 +49,29 @@ int xe_message_put_id(struct sk_buff *skb, const struct xe_id *id)
 }
 
 /**
+ * xe_message_put_stats - say what has been counted
+ * @skb: message
+ * @sum: by enum xfrm_ext_stat
+ *
+ * Context: any.
+ * Return: 0 or -EMSGSIZE.
+ */
+int xe_message_put_stats(struct sk_buff *skb,
+			 const u64 sum[XFRM_EXT_STAT_MAX + 1])
+{
+	struct nlattr *nest = nla_nest_start(skb, XFRM_EXT_A_STATS);
+	int i;
+
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = XFRM_EXT_STAT_PAD + 1; i <= XFRM_EXT_STAT_MAX; i++)
+		if (nla_put_u64_64bit(skb, i, sum[i], XFRM_EXT_STAT_PAD))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/**
  * xe_message_put_tx - say how a transmit subspace fares, if it has been used
  * @skb: message
  * @sa: SA

@@ -13,6 +13,7 @@
 #include <net/net_debug.h>
 #include <net/netns/generic.h>
 
+#include "../../include/uapi/linux/xfrm_ext.h"
 #include "compat/compat.h"
 
 struct netlink_ext_ack;
@@ -35,6 +36,7 @@ struct netlink_ext_ack;
  * @sas: extended SAs, in the order of xe_sa::serial
  * @n_sas: how many; the netfilter hooks are registered, and @fold runs, while there
  *         are any
+ * @past: what SAs have counted that are no more, by enum xfrm_ext_stat
  * @fold: tells the kernel what SAs have used, for who asks it and not us
  * @serial: the last xe_sa::serial given out
  * @dead: the namespace is going or gone
@@ -63,6 +65,7 @@ struct xe_net {
 	unsigned int n_rules;
 	struct list_head sas;
 	unsigned int n_sas;
+	u64 past[XFRM_EXT_STAT_MAX + 1];
 	struct delayed_work fold;
 	u64 serial;
 	bool dead;

@@ -126,21 +126,13 @@ static int xe_put_state(struct sk_buff *skb, const struct xe_sa *sa)
 	/* Pairs with the release in xe_sa_publish(): the reason is set */
 	u32 state = smp_load_acquire(&sa->state);
 	u32 out_of_range = READ_ONCE(sa->out_of_range);
-	struct nlattr *nest;
-	int i;
+	u64 sum[XFRM_EXT_STAT_MAX + 1] = {};
 
+	xe_stats_add_up(sa, sum);
 	if (nla_put_u32(skb, XFRM_EXT_A_STATE, state) ||
-	    (sa->reason && nla_put_string(skb, XFRM_EXT_A_REASON, sa->reason)))
-		return -EMSGSIZE;
-	nest = nla_nest_start(skb, XFRM_EXT_A_STATS);
-	if (!nest)
-		return -EMSGSIZE;
-	for (i = XFRM_EXT_STAT_PAD + 1; i <= XFRM_EXT_STAT_MAX; i++)
-		if (nla_put_u64_64bit(skb, i, xe_stat_sum(sa, i),
-				      XFRM_EXT_STAT_PAD))
-			return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	if (nla_put_u64_64bit(skb, XFRM_EXT_A_MEMORY,
+	    (sa->reason && nla_put_string(skb, XFRM_EXT_A_REASON, sa->reason)) ||
+	    xe_message_put_stats(skb, sum) ||
+	    nla_put_u64_64bit(skb, XFRM_EXT_A_MEMORY,
 			      atomic64_read(&sa->numbers->memory),
 			      XFRM_EXT_A_PAD) ||
 	    (out_of_range &&
@@ -318,6 +310,37 @@ static int xe_nl_caps(struct sk_buff *skb, struct genl_info *info)
 err:
 	nlmsg_free(msg);
 	return -EMSGSIZE;
+}
+
+/* What all SAs of the namespace have counted, also those that are no more */
+static int xe_nl_totals(struct sk_buff *skb, struct genl_info *info)
+{
+	struct xe_net *xn = xe_net(genl_info_net(info));
+	u64 sum[XFRM_EXT_STAT_MAX + 1];
+	const struct xe_sa *sa;
+	struct sk_buff *msg;
+	u32 n_sas;
+	void *hdr;
+
+	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!msg)
+		return -ENOMEM;
+	mutex_lock(&xn->lock);
+	memcpy(sum, xn->past, sizeof(sum));
+	list_for_each_entry(sa, &xn->sas, list) {
+		xe_stats_add_up(sa, sum);
+		cond_resched();
+	}
+	n_sas = xn->n_sas;
+	mutex_unlock(&xn->lock);
+	hdr = genlmsg_put_reply(msg, info, &xe_family, 0, XFRM_EXT_CMD_TOTALS);
+	if (!hdr || nla_put_u32(msg, XFRM_EXT_A_SAS, n_sas) ||
+	    xe_message_put_stats(msg, sum)) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
 }
 
 /* Apply an entry of XFRM_EXT_CMD_SET, or only see whether that would do */
@@ -643,6 +666,13 @@ static const struct genl_ops xe_ops[] = {
 		.policy		= xe_policy_none,
 		.maxattr	= ARRAY_SIZE(xe_policy_none) - 1,
 		.dumpit		= xe_rule_dump,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_TOTALS,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_policy_none,
+		.maxattr	= ARRAY_SIZE(xe_policy_none) - 1,
+		.doit		= xe_nl_totals,
 	},
 };
 

@@ -35,6 +35,9 @@
  * @hits: SAs that it has made extended ones
  * @refused: SAs that it has refused
  * @plain: SAs that it has left plain
+ * @sas: those that it has made extended ones and that are there, by xe_sa::rule_list
+ * @n_sas: how many
+ * @past: what those have counted that are no more, by enum xfrm_ext_stat
  */
 struct xe_rule {
 	struct list_head list;
@@ -55,6 +58,9 @@ struct xe_rule {
 	u64 hits;
 	u64 refused;
 	u64 plain;
+	struct list_head sas;
+	unsigned int n_sas;
+	u64 past[XFRM_EXT_STAT_MAX + 1];
 };
 
 const struct nla_policy xe_rule_policy[XE_RULE_MAXATTR + 1] = {
@@ -273,6 +279,22 @@ static int xe_rule_put_match(struct sk_buff *skb, const struct xe_rule *r)
 	return 0;
 }
 
+static int xe_rule_put_totals(struct sk_buff *skb, const struct xe_rule *r)
+{
+	u64 sum[XFRM_EXT_STAT_MAX + 1];
+	const struct xe_sa *sa;
+
+	memcpy(sum, r->past, sizeof(sum));
+	list_for_each_entry(sa, &r->sas, rule_list) {
+		xe_stats_add_up(sa, sum);
+		cond_resched();
+	}
+	if (nla_put_u32(skb, XFRM_EXT_A_SAS, r->n_sas))
+		return -EMSGSIZE;
+	return xe_message_put_stats(skb, sum);
+}
+
+/* What it is, what it has done and, if it makes extended SAs, what they have counted */
 static int xe_rule_put(struct sk_buff *skb, const struct xe_rule *r)
 {
 	if (nla_put_u32(skb, XFRM_EXT_A_RULE_PREF, r->pref) ||
@@ -280,7 +302,7 @@ static int xe_rule_put(struct sk_buff *skb, const struct xe_rule *r)
 	    xe_rule_put_match(skb, r))
 		return -EMSGSIZE;
 	if (!(r->flags & XFRM_EXT_RULE_F_PLAIN) &&
-	    xe_params_put(skb, &r->params))
+	    (xe_params_put(skb, &r->params) || xe_rule_put_totals(skb, r)))
 		return -EMSGSIZE;
 	if (nla_put_u64_64bit(skb, XFRM_EXT_A_RULE_HITS, r->hits,
 			      XFRM_EXT_A_PAD) ||
@@ -390,6 +412,7 @@ int xe_rule_add(struct genl_info *info)
 	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
 	if (!r)
 		return -ENOMEM;
+	INIT_LIST_HEAD(&r->sas);
 	err = xe_rule_parse(info, r);
 	if (err)
 		goto err_free;
@@ -407,11 +430,18 @@ err_free:
 
 static void xe_rule_remove(struct xe_net *xn, struct xe_rule *r)
 {
+	struct xe_sa *sa, *next;
+
 	lockdep_assert_held(&xn->lock);
 	list_del(&r->list);
 	xn->n_rules--;
 	if (!xn->dead)
 		xe_rule_event(xn, XFRM_EXT_CMD_RULE_DEL, r);
+	/* Of a rule that comes in its place they are not */
+	list_for_each_entry_safe(sa, next, &r->sas, rule_list) {
+		list_del(&sa->rule_list);
+		sa->made_by = NULL;
+	}
 	kfree(r);
 }
 
@@ -553,6 +583,41 @@ enum xe_rule_verdict xe_rule_match(struct xe_net *xn,
 	}
 	mutex_unlock(&xn->lock);
 	return verdict;
+}
+
+/**
+ * xe_rule_join - an SA counts for the rule that it was made by, if that is there
+ * @sa: SA, in the namespace's list
+ *
+ * Context: process; the namespace's lock is held.
+ */
+void xe_rule_join(struct xe_sa *sa)
+{
+	struct xe_rule *r = sa->rule ? xe_rule_find(sa->xn, sa->rule) : NULL;
+
+	if (!r || r->flags & XFRM_EXT_RULE_F_PLAIN)
+		return;
+	sa->made_by = r;
+	list_add_tail(&sa->rule_list, &r->sas);
+	r->n_sas++;
+}
+
+/**
+ * xe_rule_leave - an SA counts no more; what it has counted stays
+ * @sa: SA
+ *
+ * Context: process; the namespace's lock is held.
+ */
+void xe_rule_leave(struct xe_sa *sa)
+{
+	struct xe_rule *r = sa->made_by;
+
+	if (!r)
+		return;
+	xe_stats_add_up(sa, r->past);
+	list_del(&sa->rule_list);
+	r->n_sas--;
+	sa->made_by = NULL;
 }
 
 /**

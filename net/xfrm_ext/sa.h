@@ -22,6 +22,7 @@ struct crypto_aead;
 struct genl_family;
 struct xe_gate;
 struct xe_mode;
+struct xe_rule;
 
 #define XE_FLAGS	(XFRM_EXT_SA_F_NO_FASTPATH | \
 			 XFRM_EXT_SA_F_NO_REPLAY_PROTECTION | \
@@ -245,6 +246,8 @@ struct xe_cipher {
  * @node: receive table, by (spi, daddr, family, namespace)
  * @list: xe_net::sas
  * @serial: order in that list
+ * @made_by: the rule whose totals it counts for, or NULL; under xe_net::lock
+ * @rule_list: its place among the SAs of that
  */
 struct xe_sa {
 	struct xfrm_type type;
@@ -277,6 +280,8 @@ struct xe_sa {
 	struct rhlist_head node;
 	struct list_head list;
 	u64 serial;
+	struct xe_rule *made_by;
+	struct list_head rule_list;
 };
 
 /**
@@ -303,6 +308,7 @@ static inline void xe_count(u64 *counter, u64 n)
 /* stats.c APIs: any context */
 void xe_stat_add(const struct xe_sa *sa, enum xfrm_ext_stat stat, u64 n);
 u64 xe_stat_sum(const struct xe_sa *sa, enum xfrm_ext_stat stat);
+void xe_stats_add_up(const struct xe_sa *sa, u64 sum[XFRM_EXT_STAT_MAX + 1]);
 void xe_drop(const struct xe_sa *sa, enum xfrm_ext_stat stat,
 	     struct xe_seq seq, bool fast);
 void xe_drop_unknown(struct net *net, enum xfrm_ext_stat stat);
@@ -424,6 +430,8 @@ static inline bool xe_lifetime_use(struct xe_sa *sa, unsigned int len)
 /* message.c APIs: any context */
 extern struct genl_family xe_family;
 int xe_message_put_id(struct sk_buff *skb, const struct xe_id *id);
+int xe_message_put_stats(struct sk_buff *skb,
+			 const u64 sum[XFRM_EXT_STAT_MAX + 1]);
 int xe_message_put_tx(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
 int xe_message_put_rx(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
 void xe_message_multicast(struct sk_buff *msg, struct net *net);

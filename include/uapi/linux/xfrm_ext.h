@@ -123,6 +123,7 @@ enum xfrm_ext_cmd {
 	XFRM_EXT_CMD_RULE_REFUSED,	/* event, an SA could not be what a rule says */
 
 	XFRM_EXT_CMD_NONE_AUTHENTIC,	/* event, nothing but bad ICVs so far */
+	XFRM_EXT_CMD_TOTALS,		/* do, CAP_NET_ADMIN: of the namespace */
 
 	__XFRM_EXT_CMD_MAX
 };
@@ -210,6 +211,7 @@ enum xfrm_ext_attr {
 	XFRM_EXT_A_CAP_RULES_MAX,	/* u32, rules of a namespace */
 	XFRM_EXT_A_CAP_NETNS_KEYS,	/* u32, keys remembered that no SA has */
 	XFRM_EXT_A_CAP_NETNS_KEYS_MEMORY, /* u64, octets that these take */
+	XFRM_EXT_A_SAS,			/* u32, extended SAs that there are */
 
 	__XFRM_EXT_A_MAX
 };

@@ -10,7 +10,7 @@
 time.
 
 Command: caps, announce, withdraw, get, dump, set, dummy, rule-add, rule-del, rule-flush,
-rule-get, or a number. Attributes by the name
+rule-get, totals, or a number. Attributes by the name
 that the uapi header gives them, in lower case with dashes (tx-subspaces), or by
 number. Values: a number, an address, ID:HIGHEST of a subspace, nothing for a flag, or
 hex:OCTETS for exactly these octets.
@@ -40,7 +40,7 @@ MANY = 64  # requests at once
 
 COMMANDS = {"caps": 1, "announce": 2, "withdraw": 3, "get": 4, "dump": 4,
             "set": 5, "dummy": 6, "rule-add": 12, "rule-del": 13, "rule-flush": 14,
-            "rule-get": 15}
+            "rule-get": 15, "totals": 18}
 HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/uapi/linux/xfrm_ext.h"
 
 
@@ -151,6 +151,7 @@ def enum(name):
 
 
 NAMES = enum("xfrm_ext_attr")
+STATS = names("xfrm_ext_stat", "XFRM_EXT_STAT_")
 NUMBERS = {name: number for number, name in NAMES.items()}
 
 
@@ -230,6 +231,10 @@ def decode(kind, data):
         return data.rstrip(b"\0").decode()
     if name == "spi":
         return f"0x{data.hex()}"
+    if name == "stats":  # those that are not 0
+        stats = {STATS[kind]: int.from_bytes(value, sys.byteorder) for kind, value in attrs(data)
+                 if STATS[kind] != "pad"}
+        return ",".join(f"{stat}:{value}" for stat, value in stats.items() if value)
     if len(data) in (2, 4, 8):
         return int.from_bytes(data, sys.byteorder)
     return f"hex:{data.hex()}"

@@ -386,11 +386,11 @@ unprivileged() {
 		"$here/genl.py")
 
 	printf '%s\n' caps "announce $id tx-subspaces=2" "withdraw $id" "get $id" dump "set $id release=" \
-		"dummy $id" "rule-add format=1" "rule-del rule-pref=1" rule-flush rule-get \
+		"dummy $id" "rule-add format=1" "rule-del rule-pref=1" rule-flush rule-get totals \
 		>"$tmp/requests"
 	"${nobody[@]}" batch <"$tmp/requests" >"$tmp/out"
 	expect "answers to nobody" "$(sed 's/ .*//' "$tmp/out" | tr '\n' ' ')" \
-		'ok EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM '
+		'ok EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM '
 	# Events tell of SAs, too
 	expect "events to nobody" "$("${nobody[@]}" join 2>&1 || true)" EPERM
 	expect "events to root" "$(ip netns exec "$g1" "$here/genl.py" join)" ok

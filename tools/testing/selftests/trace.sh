@@ -3,27 +3,17 @@
 # kernels: 6.1-cloud 6.12-cloud
 #
 # The tracepoint xfrm_ext:xfrm_ext_drop says of each packet that is dropped which SA's it
-# was, why it was dropped, and the numbers that decided. (Kernels of ours cannot trace.)
+# was, in which namespace, why it was dropped, and the numbers that decided. (Kernels of ours cannot trace.)
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-wire.sh"
 
 tracing=/sys/kernel/tracing
 last=$(((1 << 48) - 1))
 
-# The number that a reason has in the uapi header
-reason() { # name as ip prints it
-	local name=${1^^}
-
-	awk -v name="XFRM_EXT_STAT_${name//-/_}," '
-		/^enum/ { on = $2 == "xfrm_ext_stat"; n = 0; next }
-		on && /^\tXFRM_EXT_STAT_/ { if ($1 == name) print n; n++ }' \
-		"$here/../../../include/uapi/linux/xfrm_ext.h"
-}
-
 # What of a packet is to be traced
-drop() { # spi reason subspace sn top window
-	printf 'spi=0x%08x reason=%d subspace=%d sn=%d top=%d window=%d\n' \
-		"$1" "$(reason "$2")" "${@:3}"
+drop() { # ns spi reason subspace sn top window
+	printf 'netns=%d saddr=%s daddr=%s spi=0x%08x reason=%s subspace=%d sn=%d top=%d window=%d\n' \
+		"$(command stat -Lc %i "/run/netns/$1")" "$o1" "$o2" "${@:2}"
 }
 
 traced() {
@@ -34,15 +24,18 @@ traced_are() { # number
 	(($(traced | wc -l) >= $1))
 }
 
-fields() { # fastpath
-	fastpath "$1"
+fields() { # 4|6 fastpath
+	local o1 o2
+
+	outer "$1"
+	fastpath "$2"
 	new_keys
-	WINDOW=64 tunnel_end 1 tx rx 4 4 | grep -v ' spi 0x100 ' | ip -n "$g1" -batch -
-	WINDOW=64 tunnel_end 2 rx tx 4 4 | ip -n "$g2" -batch -
-	ip -n "$g1" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 \
+	WINDOW=64 tunnel_end 1 tx rx "$1" 4 | grep -v ' spi 0x100 ' | ip -n "$g1" -batch -
+	WINDOW=64 tunnel_end 2 rx tx "$1" 4 | ip -n "$g2" -batch -
+	ip -n "$g1" xfrm state add src "$o1" dst "$o2" proto esp spi 0x100 reqid 1 \
 		mode tunnel flag af-unspec aead "$aead" "$key1" 128 \
 		ext tx-subspaces 2 tx-start "$last" hold on
-	inject_open 4 udp:10.1.0.1:1000:10.2.0.1:9:8
+	inject_open "$1" udp:10.1.0.1:1000:10.2.0.1:9:8
 	inject valid 3 1000
 
 	echo >"$tracing/trace"
@@ -59,23 +52,23 @@ fields() { # fastpath
 	inject_close
 	# Held; then with one number left
 	ping_of 0
-	ip -n "$g1" xfrm ext set dst 10.0.0.2 spi 0x100 release gap 0
+	ip -n "$g1" xfrm ext set dst "$o2" spi 0x100 release gap 0
 	ping_of 1
 	ping_of 1
 	wait_for 10 traced_are 11
 	echo 0 >"$tracing/events/xfrm_ext/xfrm_ext_drop/enable"
 	{
-		drop 0x100 rx-replay 3 1000 1000 64
-		drop 0x100 rx-too-old 3 936 1000 64
-		drop 0x100 rx-subspace 4 7 0 64
-		drop 0x100 rx-zero 3 0 0 64
-		drop 0x100 rx-icv 3 1001 1000 64
-		drop 0x100 rx-icv 1 5 0 64
-		drop 0x100 rx-next-header 2 9 9 64
-		drop 0x100 rx-dummy 2 10 10 64
-		drop 0x100 rx-truncated 0 0 0 64
-		drop 0x100 tx-not-ready 0 0 0 "$window"
-		drop 0x100 tx-exhausted 1 $((last + 1)) 0 "$window"
+		drop "$g2" 0x100 rx-replay 3 1000 1000 64
+		drop "$g2" 0x100 rx-too-old 3 936 1000 64
+		drop "$g2" 0x100 rx-subspace 4 7 0 64
+		drop "$g2" 0x100 rx-zero 3 0 0 64
+		drop "$g2" 0x100 rx-icv 3 1001 1000 64
+		drop "$g2" 0x100 rx-icv 1 5 0 64
+		drop "$g2" 0x100 rx-next-header 2 9 9 64
+		drop "$g2" 0x100 rx-dummy 2 10 10 64
+		drop "$g2" 0x100 rx-truncated 0 0 0 64
+		drop "$g1" 0x100 tx-not-ready 0 0 0 "$window"
+		drop "$g1" 0x100 tx-exhausted 1 $((last + 1)) 0 "$window"
 	} | sort >"$tmp/want"
 	traced | sort | diff "$tmp/want" -
 	# As many as were counted, and for the same reasons
@@ -94,7 +87,8 @@ window=1024
 modprobe xfrm_ext
 pair
 for path in on off; do
-	run "every field, fastpath $path" fields $path
+	run "every field, IPv4, fastpath $path" fields 4 $path
+	run "every field, IPv6, fastpath $path" fields 6 $path
 done
 fastpath on
 flush
