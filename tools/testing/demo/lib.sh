@@ -75,8 +75,27 @@ refused() {
 		/proc/net/xfrm_stat
 }
 
+# Datagrams that have been read at g2, ever
+delivered() {
+	# shellcheck disable=SC2016 # awk's
+	ip netns exec g2 awk '$1 == "Udp:" && $2 ~ /^[0-9]/ { print $2 }' /proc/net/snmp
+}
+
+# A curve for demo.sh to draw
+curve() { # name file-that-ends-it
+	local begin=${EPOCHREALTIME/./} before
+
+	before=$(delivered)
+	while :; do
+		printf '%s\t%d\t%d\n' "$1" $(((${EPOCHREALTIME/./} - begin) / 1000)) \
+			$(($(delivered) - before))
+		[[ -e $2 ]] || break
+		sleep 0.5
+	done >>"${OUT:-/out}/curves"
+}
+
 measure() { # name [what to run meanwhile]
-	local before got twice sent=$((packets * 4)) pids=() i meanwhile
+	local before got twice sent=$((packets * 4)) pids=() i meanwhile drawing
 
 	before=$(refused)
 	rm -rf "$tmp/gate"
@@ -99,13 +118,15 @@ measure() { # name [what to run meanwhile]
 	touch "$tmp/gate/go" "$tmp/runs"
 	"${2:-true}" "$tmp/runs" &
 	meanwhile=$!
+	curve "$1" "$tmp/runs" &
+	drawing=$!
 	wait "${pids[@]}"
 	# Path B still has what was sent in its last $delay ms
 	until [[ $(tc -n g1 -s qdisc show dev pathB | awk '/backlog/ { print $3 }') == 0p ]]; do
 		sleep 0.1
 	done
 	rm "$tmp/runs"
-	wait "$meanwhile"
+	wait "$meanwhile" "$drawing"
 	kill -TERM $counter
 	wait $counter || true
 	read -r got twice <"$tmp/count"
