@@ -17,6 +17,7 @@
 #             functions: the quick set, for functions.py
 #             forward: what gateways forward, AES-128-GCM
 #             gro: as drivers with GRO receive, AES-128-GCM
+#             gso: large packets that are cut, AES-128-GCM, for functions.py
 #             lines: all CPUs at once, for lines.py
 #
 # Each result is a line "= kernel=... meter=... dir=tx|rx variant=... alg=... len=...
@@ -337,7 +338,7 @@ insn() { # alg size...
 
 # 61,440 octets of payload, cut into segments that fit 1,500 with ESP; per large packet
 gso() { # variant alg
-	[[ $SET == @(full|cheap) ]] || return 0
+	[[ $SET == @(full|cheap|gso) ]] || return 0
 	order "t-$1" "send $(flow 0 1 64) gso=1380"
 	order "t-$1" "send $(flow 0 1 256) gso=1380"
 	say tx "$1" "$2" gso 1 1
@@ -456,7 +457,28 @@ received_all() {
 	by_gro esp64 ''
 }
 
+# esp4_offload enciphers behind POST_ROUTING; with what is built in there is no without
+cut_all() {
+	local variant
+
+	[[ $(modinfo -F filename esp4_offload) == *.ko* ]] || stock_only=1
+	new_keys
+	for variant in clear stock esp64; do
+		sas $variant aes128
+		gso $variant aes128
+	done
+	[[ ! ${stock_only-} ]] || return 0
+	modprobe esp4_offload
+	pair stock-offload
+	sas stock-offload aes128
+	gso stock-offload aes128
+}
+
 case $METER-$SET in
+insn-gso)
+	cut_all
+	[[ ! -d /out ]] || cat /proc/kallsyms >/out/kallsyms
+	;;
 insn-gro)
 	variants=esp64
 	received_all

@@ -17,7 +17,7 @@ from profile import symbols
 BATCH = 64
 SHOWN = 70
 VARIANTS = ("clear", "stock", "esp64", "clear-flowtable", "stock-flowtable", "esp64-flowtable",
-            "clear-gro", "stock-gro-offload", "esp64-gro", "stock-pages-offload", "esp64-pages",
+            "stock-offload", "clear-gro", "stock-gro-offload", "esp64-gro", "stock-pages-offload", "esp64-pages",
             "cipher")
 
 

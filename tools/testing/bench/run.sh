@@ -20,6 +20,8 @@
 #     functions-7.3        the same on 7.3
 #     functions-forward    the same of gateways: 6.1
 #     functions-gro        the same of packets that come by GRO: 6.1
+#     functions-gso        the same of packets that are cut: 6.1
+#     functions-gso-7.3    the same on 7.3
 #     lines    which cache lines two CPUs take from each other: 6.1
 #     lines-7.3            the same on 7.3
 #     window, trailer, tail, memory
@@ -157,6 +159,8 @@ for part in "${parts[@]}"; do
 	functions) functions 6.1-cloud ;;
 	functions-forward) functions 6.1-cloud forward ;;
 	functions-gro) functions 6.1-cloud gro ;;
+	functions-gso) functions 6.1-cloud gso ;;
+	functions-gso-7.3) functions 7.3-bench gso ;;
 	functions-7.3) functions 7.3-bench ;;
 	lines) lines 6.1-cloud ;;
 	lines-7.3) lines 7.3-bench ;;
