@@ -162,13 +162,15 @@ struct xe_op *xe_op_alloc(const struct xe_sa *sa, int nfrags,
 	return op;
 }
 
-/* All AAD is whole words */
-static void xe_op_copy(u8 *to, const u8 *from, unsigned int len)
-{
-	unsigned int i;
+/* Of AAD, which is two words or three */
+static_assert(XE_AAD_MAX == 12);
 
-	for (i = 0; i < len; i += 4)
-		memcpy(to + i, from + i, 4);
+static __always_inline void xe_op_copy(u8 *to, const u8 *from,
+				       unsigned int len)
+{
+	memcpy(to, from, 8);
+	if (len > 8)
+		memcpy(to + 8, from + 8, 4);
 }
 
 /**
@@ -179,7 +181,8 @@ static void xe_op_copy(u8 *to, const u8 *from, unsigned int len)
  */
 void xe_op_finish(struct xe_op *op)
 {
-	xe_op_copy(op->covered, op->aad, op->covered_len);
+	if (likely(op->covered_len))
+		xe_op_copy(op->covered, op->aad, op->covered_len);
 }
 
 /**
@@ -211,22 +214,12 @@ void xe_op_exit(void)
 		kfree(per_cpu(xe_op_spare, cpu));
 }
 
-/*
- * What authenticates the header, and the nonce; an IV that is not sent is the
- * number (RFC 8750 section 4). Return the octets of AAD.
- */
-static unsigned int xe_op_header(struct xe_op *op, const u8 *iv)
+/* An IV that is not sent is the number (RFC 8750 section 4) */
+static void xe_op_nonce(struct xe_op *op, const struct xe_cipher *c,
+			const u8 *iv)
 {
-	const struct xe_sa *sa = op->sa;
-	const struct xe_cipher *c = xe_cipher_of(sa, op->seq.subspace);
-	unsigned int len = op->frame.aad_len;
 	__be64 number;
 
-	sa->format->aad(op->aad, sa->id.spi, op->seq);
-	if (c->iv_in_aad) {
-		xe_op_copy(op->aad + len, iv, c->iv_len);
-		len += c->iv_len;
-	}
 	if (c->iv_len || c->iv_none) {
 		xe_nonce(op->nonce, &c->salt, iv, c->iv_len);
 	} else {
@@ -234,26 +227,6 @@ static unsigned int xe_op_header(struct xe_op *op, const u8 *iv)
 		xe_nonce(op->nonce, &c->salt, (const u8 *)&number,
 			 sizeof(number));
 	}
-	return len;
-}
-
-/*
- * The AAD goes right before the text, so that all is one piece; what stands
- * there, of ESP and perhaps of the outer header, is kept until the cipher is
- * done.
- */
-static void xe_op_cover(struct xe_op *op, u8 *at, unsigned int len)
-{
-	unsigned int i;
-	u8 word[4];
-
-	for (i = 0; i < len; i += 4) {
-		memcpy(word, at + i, 4);
-		memcpy(at + i, op->aad + i, 4);
-		memcpy(op->aad + i, word, 4);
-	}
-	op->covered = at;
-	op->covered_len = len;
 }
 
 /**
@@ -274,26 +247,41 @@ int xe_op_run(struct xe_op *op, unsigned int at, bool encrypt)
 	const struct xe_cipher *c = xe_cipher_of(sa, op->seq.subspace);
 	struct scatterlist *sg = &op->whole;
 	struct sk_buff *skb = op->skb;
-	unsigned int aad_len, len;
-	u8 *text;
+	unsigned int aad_len = op->frame.aad_len, len;
+	u8 *aad, *iv, *text;
 	int err;
 
-	at += op->frame.hdr_len;
-	aad_len = xe_op_header(op, skb->data + at);
-	at += c->iv_len;
+	iv = skb->data + at + op->frame.hdr_len;
+	text = iv + c->iv_len;
+	at = text - skb->data;
 	len = skb->len - at;
-	text = skb->data + at;
-	if (likely(!skb_is_nonlinear(skb) && text - aad_len >= skb->head)) {
-		xe_op_cover(op, text - aad_len, aad_len);
-		sg_set_buf(sg, text - aad_len, aad_len + len);
+	xe_op_nonce(op, c, iv);
+	/* Where the IV is authenticated with the header it is behind that already */
+	if (c->iv_in_aad)
+		aad_len += c->iv_len;
+	aad = text - aad_len;
+	if (likely(!skb_is_nonlinear(skb) && aad >= skb->head)) {
+		/*
+		 * All is one piece if the AAD is right before the text; what
+		 * stands there, of ESP and perhaps of the outer header, is kept
+		 * until the cipher is done
+		 */
+		op->covered = aad;
+		op->covered_len = op->frame.aad_len;
+		xe_op_copy(op->aad, aad, op->covered_len);
+		sg_set_buf(sg, aad, aad_len + len);
 	} else {
+		aad = op->aad;
+		if (c->iv_in_aad)
+			memcpy(aad + op->frame.aad_len, iv, c->iv_len);
 		sg = op->sg;
 		sg_init_table(sg, op->nfrags + 1);
-		sg_set_buf(sg, op->aad, aad_len);
+		sg_set_buf(sg, aad, aad_len);
 		err = skb_to_sgvec(skb, sg + 1, at, len);
 		if (unlikely(err < 0))
 			return err;
 	}
+	sa->format->aad(aad, sa->id.spi, op->seq);
 
 	len -= c->icv_len;
 	if (c->mac_only) {
