@@ -5,7 +5,6 @@
  * of RFC 4303 only; which algorithms there are is in suites.c.
  */
 #include <crypto/aead.h>
-#include <linux/random.h>
 #include <linux/scatterlist.h>
 
 #include "crypto.h"
@@ -71,94 +70,32 @@ void xe_crypto_exit(struct xe_sa *sa)
 	memzero_explicit(&sa->cipher, sizeof(sa->cipher));
 }
 
-/**
- * xe_iv_build - write the IV of a packet that is sent
- * @sa: SA
- * @iv: as many octets as the SA has of IV
- * @number: xe_frame::number of the packet
- *
- * Context: any.
- */
-void xe_iv_build(const struct xe_sa *sa, u8 *iv, u64 number)
-{
-	if (!sa->cipher.iv_len)
-		return;
-	if (sa->cipher.iv_random)
-		get_random_bytes(iv, sa->cipher.iv_len);
-	else
-		put_unaligned_be64(number, iv);
-}
-
 /*
  * A CPU's op is used again for the next packet; only a cipher that finishes
  * later takes one away, and gives it to the CPU where it does.
  */
-static DEFINE_PER_CPU(struct xe_op *, xe_op_spare);
+DEFINE_PER_CPU(struct xe_op *, xe_op_spare);
 
 /* With room for what ciphers want and a packet in some pieces: not the next size up */
 #define XE_OP_SIZE	1024u
-#define XE_OP_SIZE_KEPT	4096u
 
-static struct xe_op *xe_op_take(void)
+/**
+ * xe_op_make - have room for what a CPU has none for
+ * @op: what it has kept, or NULL; not any more
+ * @size: octets
+ *
+ * Context: BH off.
+ * Return: the op, or NULL.
+ */
+struct xe_op *xe_op_make(struct xe_op *op, unsigned int size)
 {
-	struct xe_op *op = __this_cpu_read(xe_op_spare);
-
-	__this_cpu_write(xe_op_spare, NULL);
-	return op;
-}
-
-static struct xe_op *xe_op_keep(struct xe_op *op)
-{
-	struct xe_op *old = __this_cpu_read(xe_op_spare);
-
-	__this_cpu_write(xe_op_spare, op);
-	return old;
-}
-
-static struct xe_op *xe_op_make(unsigned int size)
-{
-	struct xe_op *op;
-
+	kfree(op);
 	size = max(size, XE_OP_SIZE);
 	op = kmalloc(size, GFP_ATOMIC | __GFP_NOWARN);
 	if (!op)
 		return NULL;
 	op->size = size;
 	sg_init_table(&op->whole, 1);
-	return op;
-}
-
-/**
- * xe_op_alloc - room for one packet's request
- * @sa: SA
- * @nfrags: buffers the packet is in, from xe_op_writable()
- * @done: what to call when the cipher finishes later; its data is the op
- * @skb: the packet
- *
- * Context: BH off.
- * Return: the op, or NULL.
- */
-struct xe_op *xe_op_alloc(const struct xe_sa *sa, int nfrags,
-			  crypto_completion_t done, struct sk_buff *skb)
-{
-	const struct xe_cipher *c = &sa->cipher;
-	unsigned int size = c->sg_at +
-			    sizeof(struct scatterlist) * (nfrags + 1);
-	struct xe_op *op = xe_op_take();
-
-	if (unlikely(!op || op->size < size)) {
-		kfree(op);
-		op = xe_op_make(size);
-		if (!op)
-			return NULL;
-	}
-	op->skb = skb;
-	op->sa = (struct xe_sa *)sa;
-	op->covered_len = 0;
-	op->req = (void *)op + c->req_at;
-	op->sg = (void *)op + c->sg_at;
-	op->nfrags = nfrags;
-	aead_request_set_callback(op->req, 0, done, op);
 	return op;
 }
 
@@ -183,22 +120,6 @@ void xe_op_finish(struct xe_op *op)
 {
 	if (likely(op->covered_len))
 		xe_op_copy(op->covered, op->aad, op->covered_len);
-}
-
-/**
- * xe_op_free - give the room back
- * @op: op whose request is finished, or was never started
- *
- * Context: BH off.
- */
-void xe_op_free(struct xe_op *op)
-{
-	/* The salt is in it */
-	memzero_explicit(op->nonce, sizeof(op->nonce));
-	if (likely(op->size <= XE_OP_SIZE_KEPT))
-		op = xe_op_keep(op);
-	if (unlikely(op))
-		kfree(op);
 }
 
 /**

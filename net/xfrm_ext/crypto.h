@@ -5,6 +5,10 @@
 #ifndef XFRM_EXT_CRYPTO_H
 #define XFRM_EXT_CRYPTO_H
 
+#include <crypto/aead.h>
+#include <linux/random.h>
+#include <linux/scatterlist.h>
+
 #include "sa.h"
 
 /**
@@ -28,11 +32,8 @@ struct xe_op;
 int xe_crypto_init(struct xe_sa *sa, struct netlink_ext_ack *extack);
 void xe_crypto_exit(struct xe_sa *sa);
 /* BH off: */
-struct xe_op *xe_op_alloc(const struct xe_sa *sa, int nfrags,
-			  crypto_completion_t done, struct sk_buff *skb);
-void xe_op_free(struct xe_op *op);
+struct xe_op *xe_op_make(struct xe_op *op, unsigned int size);
 /* Any context: */
-void xe_iv_build(const struct xe_sa *sa, u8 *iv, u64 number);
 void xe_op_finish(struct xe_op *op);
 void xe_op_exit(void);
 int xe_op_run(struct xe_op *op, unsigned int at, bool encrypt);
@@ -98,5 +99,83 @@ struct xe_op {
 	struct scatterlist *sg;
 	struct aead_request *req;
 };
+
+/**
+ * xe_iv_build - write the IV of a packet that is sent
+ * @sa: SA
+ * @iv: as many octets as the SA has of IV
+ * @number: xe_frame::number of the packet
+ *
+ * Context: any.
+ */
+static inline void xe_iv_build(const struct xe_sa *sa, u8 *iv, u64 number)
+{
+	if (!sa->cipher.iv_len)
+		return;
+	if (sa->cipher.iv_random)
+		get_random_bytes(iv, sa->cipher.iv_len);
+	else
+		put_unaligned_be64(number, iv);
+}
+
+DECLARE_PER_CPU(struct xe_op *, xe_op_spare);
+
+/* What a CPU keeps */
+#define XE_OP_SIZE_KEPT	4096u
+
+/**
+ * xe_op_alloc - room for one packet's request
+ * @sa: SA
+ * @nfrags: buffers the packet is in, from xe_op_writable()
+ * @done: what to call when the cipher finishes later; its data is the op
+ * @skb: the packet
+ *
+ * Context: BH off.
+ * Return: the op, or NULL.
+ */
+static inline struct xe_op *xe_op_alloc(const struct xe_sa *sa, int nfrags,
+					crypto_completion_t done,
+					struct sk_buff *skb)
+{
+	const struct xe_cipher *c = &sa->cipher;
+	unsigned int size = c->sg_at +
+			    sizeof(struct scatterlist) * (nfrags + 1);
+	struct xe_op *op = __this_cpu_read(xe_op_spare);
+
+	__this_cpu_write(xe_op_spare, NULL);
+	if (unlikely(!op || op->size < size)) {
+		op = xe_op_make(op, size);
+		if (!op)
+			return NULL;
+	}
+	op->skb = skb;
+	op->sa = (struct xe_sa *)sa;
+	op->covered_len = 0;
+	op->req = (void *)op + c->req_at;
+	op->sg = (void *)op + c->sg_at;
+	op->nfrags = nfrags;
+	aead_request_set_callback(op->req, 0, done, op);
+	return op;
+}
+
+/**
+ * xe_op_free - give the room back
+ * @op: op whose request is finished, or was never started
+ *
+ * Context: BH off.
+ */
+static inline void xe_op_free(struct xe_op *op)
+{
+	struct xe_op *old = op;
+
+	/* The salt is in it */
+	memzero_explicit(op->nonce, sizeof(op->nonce));
+	if (likely(op->size <= XE_OP_SIZE_KEPT)) {
+		old = __this_cpu_read(xe_op_spare);
+		__this_cpu_write(xe_op_spare, op);
+	}
+	if (unlikely(old))
+		kfree(old);
+}
 
 #endif /* XFRM_EXT_CRYPTO_H */

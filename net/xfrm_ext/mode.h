@@ -5,6 +5,10 @@
 #ifndef XFRM_EXT_MODE_H
 #define XFRM_EXT_MODE_H
 
+#include <linux/ipv6.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+
 #include "sa.h"
 #include "trailer.h"
 
@@ -38,17 +42,61 @@ struct xe_mode {
 };
 
 /* outer.c APIs: any context */
-void xe_outer_make(const struct xe_sa *sa, struct sk_buff *skb);
 void xe_outer_gone(struct sk_buff *skb);
 bool xe_outer_ipv4_ok(struct sk_buff *skb);
 bool xe_outer_fragments(const struct sk_buff *skb);
-unsigned int xe_outer_max(const struct xe_sa *sa);
 
 /* Octets from outer header to payload */
 static inline unsigned int xe_esp_len(const struct xe_sa *sa)
 {
 	return sa->encap_len + sa->format->hdr_len + sa->cipher.iv_len +
 	       xe_trailer_front(sa->params.trailer);
+}
+
+/**
+ * xe_outer_max - how long can an SA's packets be?
+ * @sa: SA of any mode
+ *
+ * IPv4's Total Length counts the header, IPv6's Payload Length does not.
+ *
+ * Return: octets, with the outer header.
+ */
+static inline unsigned int xe_outer_max(const struct xe_sa *sa)
+{
+	return sa->id.family == AF_INET ? IP_MAX_MTU : IP6_MAX_MTU;
+}
+
+/**
+ * xe_outer_make - make room for an outer header
+ * @sa: SA
+ * @skb: data at the payload; headroom for all that comes before it
+ *
+ * Sets headers as xe_mode::encap() shall leave them, and what the kernel keeps
+ * with the packet; what is in the outer header is for the caller to write.
+ */
+static inline void xe_outer_make(const struct xe_sa *sa, struct sk_buff *skb)
+{
+	if (sa->id.family == AF_INET) {
+		skb_set_transport_header(skb, -(int)xe_esp_len(sa));
+		skb->network_header = skb->transport_header -
+				      sizeof(struct iphdr);
+		skb->mac_header = skb->network_header +
+				  offsetof(struct iphdr, protocol);
+		skb->protocol = htons(ETH_P_IP);
+		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+		IPCB(skb)->flags = IPSKB_XFRM_TRANSFORMED |
+				   IPSKB_XFRM_TUNNEL_SIZE;
+	} else {
+		skb_set_transport_header(skb, -(int)xe_esp_len(sa));
+		skb->network_header = skb->transport_header -
+				      sizeof(struct ipv6hdr);
+		skb->mac_header = skb->network_header +
+				  offsetof(struct ipv6hdr, nexthdr);
+		skb->protocol = htons(ETH_P_IPV6);
+		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+		IP6CB(skb)->flags = IP6SKB_XFRM_TRANSFORMED;
+		skb->ignore_df = 1;
+	}
 }
 
 /* tunnel.c APIs: any context */

@@ -135,7 +135,7 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	struct sk_buff *trailer;
 	enum xfrm_ext_stat stat;
 	int nfrags, outer_len, err;
-	u8 *front, *behind;
+	u8 *header, *iv, *behind;
 	struct xe_op *op;
 
 	xe_assert_bh_off();
@@ -192,11 +192,13 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 					  pskb_put(skb, trailer, tail);
 	if (unlikely(tfc))
 		memset(behind, 0, tfc);
-	front = __skb_push(skb, xe_trailer_front(placement));
-	xe_trailer_build(placement, front, behind + tfc, plen, next_header);
-	xe_iv_build(sa, __skb_push(skb, sa->cipher.iv_len), op->frame.number);
-	__skb_push(skb, op->frame.hdr_len);
-	sa->format->build(skb->data, sa->id.spi, seq);
+	header = __skb_push(skb, op->frame.hdr_len + sa->cipher.iv_len +
+				 xe_trailer_front(placement));
+	iv = header + op->frame.hdr_len;
+	xe_trailer_build(placement, iv + sa->cipher.iv_len, behind + tfc, plen,
+			 next_header);
+	xe_iv_build(sa, iv, op->frame.number);
+	sa->format->build(header, sa->id.spi, seq);
 	if (sa->encap_len)
 		xe_udp_build(sa, skb, seq.subspace);
 	if (unlikely(sa->params.flags & XFRM_EXT_SA_F_SPREAD))
@@ -211,7 +213,8 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	stat = XFRM_EXT_STAT_TX_CRYPTO;
 	if (err)
 		goto drop_op;
-	xe_udp_checksum(sa, skb);
+	if (sa->encap_len)
+		xe_udp_checksum(sa, skb);
 	xe_op_free(op);
 	return 0;
 

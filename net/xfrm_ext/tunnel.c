@@ -66,6 +66,18 @@ static void tunnel_encap6(const struct xfrm_state *x, struct sk_buff *skb,
 	iph->daddr = x->id.daddr.in6;
 }
 
+static __always_inline void tunnel_header(const struct xe_sa *sa,
+					  struct sk_buff *skb, u8 protocol,
+					  u8 inner_ds, __be16 df,
+					  __be32 flow_label)
+{
+	xe_outer_make(sa, skb);
+	if (sa->id.family == AF_INET)
+		tunnel_encap4(sa->x, skb, protocol, inner_ds, df);
+	else
+		tunnel_encap6(sa->x, skb, inner_ds, flow_label);
+}
+
 /**
  * xe_tunnel_header - write the outer header
  * @sa: SA of any mode
@@ -80,11 +92,7 @@ static void tunnel_encap6(const struct xfrm_state *x, struct sk_buff *skb,
 void xe_tunnel_header(const struct xe_sa *sa, struct sk_buff *skb, u8 protocol,
 		      u8 inner_ds, __be16 df, __be32 flow_label)
 {
-	xe_outer_make(sa, skb);
-	if (sa->id.family == AF_INET)
-		tunnel_encap4(sa->x, skb, protocol, inner_ds, df);
-	else
-		tunnel_encap6(sa->x, skb, inner_ds, flow_label);
+	tunnel_header(sa, skb, protocol, inner_ds, df, flow_label);
 }
 
 static int tunnel_encap(const struct xe_sa *sa, struct sk_buff *skb)
@@ -116,7 +124,7 @@ static int tunnel_encap(const struct xe_sa *sa, struct sk_buff *skb)
 
 	skb_set_inner_network_header(skb, skb_network_offset(skb));
 	skb_set_inner_transport_header(skb, skb_transport_offset(skb));
-	xe_tunnel_header(sa, skb, next_header, ds, df, flow_label);
+	tunnel_header(sa, skb, next_header, ds, df, flow_label);
 	return next_header;
 }
 
