@@ -94,15 +94,14 @@ static unsigned int xe_tfc_len(const struct xe_sa *sa,
 }
 
 /* Without a trailer the receiver has the inner header's word for the length */
-static bool xe_length_told(const struct xe_sa *sa, const struct sk_buff *skb)
+static noinline bool xe_length_told(const struct sk_buff *skb)
 {
 	struct xe_inside inside;
 	u8 first[XE_TRAILER_LOOK];
 
-	return likely(sa->params.trailer != XFRM_EXT_TRAILER_OMIT) ||
-	       (!skb_copy_bits(skb, 0, first, sizeof(first)) &&
-		!xe_trailer_parse(XFRM_EXT_TRAILER_OMIT, first, NULL, skb->len,
-				  &inside) && inside.len == skb->len);
+	return !skb_copy_bits(skb, 0, first, sizeof(first)) &&
+	       !xe_trailer_parse(XFRM_EXT_TRAILER_OMIT, first, NULL, skb->len,
+				 &inside) && inside.len == skb->len;
 }
 
 /**
@@ -155,7 +154,8 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	}
 	stat = XFRM_EXT_STAT_TX_INNER;
 	err = -EINVAL;
-	if (!xe_length_told(sa, skb))
+	if (unlikely(placement == XFRM_EXT_TRAILER_OMIT) &&
+	    !xe_length_told(skb))
 		goto drop;
 	tfc = xe_tfc_len(sa, skb);
 	plen = xe_trailer_len(placement, payload_len + tfc, sa->cipher.align);

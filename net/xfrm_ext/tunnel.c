@@ -32,8 +32,9 @@ static struct dst_entry *tunnel_route(const struct sk_buff *skb)
 	return dst->xfrm ? xfrm_dst_child(dst) : dst;
 }
 
-static void tunnel_encap4(const struct xfrm_state *x, struct sk_buff *skb,
-			  u8 protocol, u8 inner_ds, __be16 df)
+static __always_inline void tunnel_encap4(const struct xfrm_state *x,
+					  struct sk_buff *skb, u8 protocol,
+					  u8 inner_ds, __be16 df)
 {
 	struct dst_entry *dst = tunnel_route(skb);
 	struct iphdr *iph = ip_hdr(skb);
