@@ -89,8 +89,8 @@ plugged() { # name words set kernel option...
 	/usr/bin/python3 -B "$here/$name.py" "$out/"{guest.results,counts,kallsyms}
 }
 
-functions() { # kernel
-	plugged functions '' "${2:-functions}" "$1" --icount --env METER=insn
+functions() { # kernel set option...
+	plugged functions '' "${2:-functions}" "$1" --icount --env METER=insn "${@:3}"
 }
 
 # Without a plugin packets are ten times as fast
@@ -159,8 +159,8 @@ for part in "${parts[@]}"; do
 	functions) functions 6.1-cloud ;;
 	functions-forward) functions 6.1-cloud forward ;;
 	functions-gro) functions 6.1-cloud gro ;;
-	functions-gso) functions 6.1-cloud gso ;;
-	functions-gso-7.3) functions 7.3-bench gso ;;
+	functions-gso) functions 6.1-cloud gso --append 'cryptomgr.notests=1 init_on_alloc=0' ;;
+	functions-gso-7.3) functions 7.3-bench gso --append 'cryptomgr.notests=1 init_on_alloc=0' ;;
 	functions-7.3) functions 7.3-bench ;;
 	lines) lines 6.1-cloud ;;
 	lines-7.3) lines 7.3-bench ;;
