@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # check-config.sh KDIR: name what a kernel lacks that xfrm_ext needs, or has that it cannot
-# run with.
+# run with; dkms.conf has the list.
 set -euo pipefail
 
 kdir=${1-}
@@ -18,16 +18,21 @@ if [[ ! $config ]]; then
 	exit 1
 fi
 
-missing=()
-for symbol in 64BIT MODULES NET INET IPV6 NETFILTER XFRM XFRM_USER INET_ESP INET6_ESP \
-	CRYPTO_AES CRYPTO_GCM; do
-	grep -q "^CONFIG_$symbol=[ym]$" "$config" || missing+=("CONFIG_$symbol")
+read -r -a symbols < <(sed -n 's/^BUILD_EXCLUSIVE_CONFIG="\(.*\)"$/\1/p' "$(dirname "$0")/../dkms.conf")
+((${#symbols[@]})) || { echo "no BUILD_EXCLUSIVE_CONFIG in dkms.conf" >&2; exit 1; }
+missing=() wrong=()
+for symbol in "${symbols[@]}"; do
+	if [[ $symbol == !* ]]; then
+		! grep -q "^${symbol#!}=[ym]$" "$config" || wrong+=("${symbol#!}")
+	else
+		grep -q "^$symbol=[ym]$" "$config" || missing+=("$symbol")
+	fi
 done
 if ((${#missing[@]})); then
 	echo "the kernel of $kdir lacks ${missing[*]}" >&2
 	exit 1
 fi
-if grep -q '^CONFIG_PREEMPT_RT=y$' "$config"; then
-	echo "the kernel of $kdir has CONFIG_PREEMPT_RT, with which xfrm_ext does not run" >&2
+if ((${#wrong[@]})); then
+	echo "the kernel of $kdir has ${wrong[*]}, with which xfrm_ext does not run" >&2
 	exit 1
 fi
