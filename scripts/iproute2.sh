@@ -6,6 +6,9 @@
 #   iproute2.sh                    build if need be; print the prefix it is in
 #   iproute2.sh --install PREFIX   ... and copy it to PREFIX (default /opt/xfrm_ext);
 #                                  print that one
+#   iproute2.sh --compile DIR PREFIX   make ip of the unpacked source in DIR, into PREFIX;
+#                                      CFLAGS and LDFLAGS as usual. For packages
+#   iproute2.sh --source           fetch Debian's source package; print the directory
 #
 # A prefix has sbin/ip, sbin/tc and the manual page ip-xfrm.8. The system's own ip is
 # never touched. Needs no root, except for --install into a place that needs it.
@@ -24,7 +27,7 @@ SOURCE=$CACHE/iproute2/source-$VERSION
 LOG=$CACHE/logs/iproute2.log
 
 usage() {
-	die "usage: iproute2.sh [--install [PREFIX]]"
+	die "usage: iproute2.sh [--install [PREFIX] | --compile DIR PREFIX | --source]"
 }
 
 # What must be there: a command or file, and the package that has it.
@@ -69,10 +72,16 @@ fetch() {
 }
 
 build() {
-	local work=$1 prefix=$2 name
+	dpkg-source -x "$SOURCE/iproute2_$VERSION.dsc" "$1/src"
+	compile "$1/src" "$2" ip tc
+}
 
-	dpkg-source -x "$SOURCE/iproute2_$VERSION.dsc" "$work/src"
-	cd "$work/src"
+compile() { # source prefix program...
+	local src=$1 prefix=$2 name flags=()
+
+	shift 2
+
+	cd "$src"
 	while read -r name; do
 		echo "applying $name"
 		patch -p1 --fuzz=0 <"$PATCHES/$name"
@@ -81,12 +90,16 @@ build() {
 
 	# libmnl only, whatever else is installed here: the result shall be the same
 	# everywhere and run with few libraries.
-	mkdir "$work/pkgconfig"
-	ln -s "$(pkg-config --variable=pcfiledir libmnl)/libmnl.pc" "$work/pkgconfig/"
-	PKG_CONFIG_LIBDIR=$work/pkgconfig ./configure --libbpf_force off
-	make "-j$(nproc)" SUBDIRS='lib ip tc' NETNS_RUN_DIR=/run/netns
+	mkdir pkgconfig
+	ln -s "$(pkg-config --variable=pcfiledir libmnl)/libmnl.pc" pkgconfig/
+	PKG_CONFIG_LIBDIR=$src/pkgconfig ./configure --libbpf_force off
+	# Whatever else is in the environment, they are for all of it
+	[[ ! ${CFLAGS-} ]] || flags=("CCOPTS=$CFLAGS")
+	env -u CFLAGS make "-j$(nproc)" SUBDIRS="lib $*" NETNS_RUN_DIR=/run/netns "${flags[@]}"
 
-	install -D -m 755 -t "$prefix/sbin" ip/ip tc/tc
+	for name; do
+		install -D -m 755 -t "$prefix/sbin" "$name/$name"
+	done
 	install -D -m 644 -t "$prefix/share/man/man8" man/man8/ip-xfrm.8
 }
 
@@ -98,6 +111,21 @@ case ${1-} in
 		fetch
 	fi
 	build "$2" "$3"
+	exit
+	;;
+--source)
+	lock iproute2
+	[[ -d $SOURCE ]] || quietly "$LOG" "$SELF" --fetch || die "cannot fetch iproute2's source"
+	echo "$SOURCE"
+	exit
+	;;
+--fetch)
+	fetch
+	exit
+	;;
+--compile)
+	(($# == 3)) || usage
+	compile "$2" "$3" ip
 	exit
 	;;
 --install)

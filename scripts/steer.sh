@@ -8,7 +8,7 @@
 #                               path where it belongs
 #   steer.sh --install PREFIX   ... and copy it to PREFIX (default /opt/xfrm_ext)
 #
-#   CC, CFLAGS     as usual; CLANG for what runs in the kernel
+#   CC, CFLAGS, LDFLAGS     as usual; CLANG for what runs in the kernel
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -25,7 +25,7 @@ build() {
 		-c "$SRC/steer.bpf.c" -o "$1/steer.bpf.o"
 	# shellcheck disable=SC2086 # words
 	"${CC:-gcc}" ${CFLAGS:--O2 -g} -Wall -Wextra -Werror -DSTEER_OBJECT="\"$1/steer.bpf.o\"" \
-		"$SRC/steer.c" "$SRC/object.S" -o "$1/usr/sbin/xfrm-ext-steer" -lbpf -lmnl
+		"$SRC/steer.c" "$SRC/object.S" -o "$1/usr/sbin/xfrm-ext-steer" ${LDFLAGS-} -lbpf -lmnl
 	rm "$1/steer.bpf.o"
 }
 

@@ -13,8 +13,9 @@
 #   strongswan-plugin.sh
 #   strongswan-plugin.sh --source DIR FILE   for another daemon: make FILE with the
 #                                            headers of its source, configured as it was
+#   strongswan-plugin.sh --headers           fetch the headers only; print their directory
 #
-#   CC, CFLAGS     as usual
+#   CC, CFLAGS, LDFLAGS     as usual
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -52,7 +53,7 @@ compile() { # directory-of-source file
 	"${CC:-gcc}" ${CFLAGS:--O2 -g} -Wall -Werror -Wno-format -Wno-format-security \
 		-Wno-pointer-sign -fPIC -shared \
 		-include "$1/config.h" -I "$1/src/libstrongswan" -I "$1/src/libcharon" \
-		-I "$ROOT/include/uapi" "$SRC"/*.c -o "$2"
+		-I "$ROOT/include/uapi" "$SRC"/*.c -o "$2" ${LDFLAGS-}
 }
 
 build() {
@@ -85,6 +86,10 @@ if [[ ! -e $headers ]]; then
 		die "cannot fetch strongSwan's headers"
 	mv "$headers.tmp/headers" "$headers"
 	rm -rf "$headers.tmp"
+fi
+if [[ ${1-} == --headers ]]; then
+	echo "$headers"
+	exit
 fi
 if [[ ! -e $dir ]]; then
 	rm -rf "$dir.tmp"
