@@ -152,7 +152,7 @@ check_layout() {
 		bad=1
 	fi
 	if files ! -name '*.md' ! -name '*.patch' ! -name series ! -name '*.json' ! -name '*.txt' \
-		! -path './.*' ! -path ./COPYING ! -path ./MAINTAINERS |
+		! -path './.*' ! -path ./COPYING ! -path ./MAINTAINERS ! -path './tools/packaging/debian/*' |
 		xargs grep -L SPDX-License-Identifier: | grep .; then
 		echo "no SPDX line in these"
 		bad=1
@@ -316,6 +316,7 @@ try static/checkpatch check_checkpatch
 try static/uapi check_uapi
 try static/config check_config
 try static/unit check_unit
+try static/packaging scripts/check-packaging.sh --selftest
 try reference/unittest check_reference
 try build/iproute2 scripts/iproute2.sh
 try build/strongswan-plugin scripts/strongswan-plugin.sh
