@@ -347,6 +347,9 @@ if [[ $quick ]]; then
 else
 	try qemu/runner tools/testing/qemu/runner-selftest.sh
 	try static/model tools/testing/model/check.sh
+	for suite in bookworm trixie; do
+		try "selftests/packages/$suite" tools/testing/packages/run.sh "$suite"
+	done
 fi
 for kernel in "${kernels[@]}"; do
 	[[ " $sparse " != *" $kernel "* ]] ||
