@@ -70,7 +70,7 @@ build() { # dir suite
 		set -e
 		cd /work/xfrm-ext-$VERSION
 		dpkg-buildpackage -us -uc
-		lintian --allow-root --info --display-info --show-overrides --fail-on error,warning ../*.changes
+		lintian --allow-root --info --display-info --fail-on error,warning ../*.changes
 	EOF
 	"$ROOT/scripts/root.sh" --run "build-$2" "$1" bash /work/build
 	rm -rf "$1/build" "$1/xfrm-ext-$VERSION" "$1"/*-dbgsym_*.deb
