@@ -67,8 +67,8 @@ make_root() { # kind suite file
 leave() { # root
 	local dir
 
-	for dir in work proc dev; do
-		! mountpoint -q "$1/$dir" || umount -lR "$1/$dir" || return
+	for dir in $(awk -v root="$1/" 'index($2, root) == 1 { print $2 }' /proc/self/mounts | tac); do
+		umount -l "$dir" || return
 	done
 	rm -rf --one-file-system "$1"
 }

@@ -157,7 +157,7 @@ failed() {
 }
 
 case $(</proc/cmdline) in
-*xfrm_ext.round=1*)
+*test_round=1*)
 	step "booted: module $OLD and the rules are there" first_round
 	step "an SA of the system's ip becomes an extended one, by the rule" tunnel
 	step "xfrm-ext-drops.bt shows replays" shows_drops

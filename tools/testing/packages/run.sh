@@ -42,7 +42,7 @@ boot() { # round
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$work/vmlinuz" -initrd "$work/initrd" \
 		-append "root=/dev/vda rw console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off \
-cpu_init_udelay=20000 random.trust_cpu=on systemd.show_status=0 xfrm_ext.round=$1" \
+cpu_init_udelay=20000 random.trust_cpu=on systemd.show_status=0 test_round=$1" \
 		-drive "file=$work/disk,if=virtio,format=raw,cache=unsafe" \
 		-serial "file:$work/console-$1" -serial "file:$work/said-$1" </dev/null
 	tr -d '\r' <"$work/said-$1"
