@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What packagers read is well-formed, and says what the tree says: versions, the names of the
-# reasons in the bpftrace script. Every mismatch is printed. --selftest shows that they are found (--tree DIR: look at another tree).
+# What packagers read is well-formed, and says what the tree says: versions, the fields
+# of the tracepoint that the bpftrace script reads. Every mismatch is printed. --selftest shows that they are found (--tree DIR: look at another tree).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -35,12 +35,11 @@ check() { # tree
 		: "${version:=$found}"
 		[[ $found == "$version" && $found ]] || complain "$file: version '$found', not '$version'"
 	done <<<"$VERSIONS"
-	diff <(sed -n '/^enum xfrm_ext_stat {/,/^}/p' include/uapi/linux/xfrm_ext.h |
-		awk '$1 ~ /^XFRM_EXT_STAT_/ {
-			name = tolower(substr($1, 15)); sub(/,.*/, "", name); gsub(/_/, "-", name)
-			if (n++ > 5) print n - 1, name }') \
-		<(sed -n 's/^\t@name\[\([0-9]*\)\] = "\(.*\)";$/\1 \2/p' tools/bpftrace/xfrm-ext-drops.bt) ||
-		complain "tools/bpftrace/xfrm-ext-drops.bt: other reasons than the uapi header has"
+	# The tracepoint has what the script reads of it
+	while read -r found; do
+		grep -qE "__(field|array)\(.*, ${found}[,)]" net/xfrm_ext/trace.h ||
+			complain "tools/bpftrace/xfrm-ext-drops.bt: no '$found' in the tracepoint"
+	done < <(grep -o 'args->[a-z]*' tools/bpftrace/xfrm-ext-drops.bt | sed 's/.*>//' | sort -u)
 	rpmspec -P "$spec" >/dev/null || complain "$spec does not parse"
 	[[ $(rpmspec -q --builtrpms --qf '%{NAME}\n' "$spec" | sort | tr '\n' ' ') == 'xfrm-ext-devel xfrm-ext-dkms ' ]] ||
 		complain "$spec makes other packages"
@@ -57,8 +56,8 @@ check() { # tree
 MUTATIONS='
 s/^PACKAGE_VERSION.*/PACKAGE_VERSION="9.9"/		dkms.conf
 1s/(0/(1/						tools/packaging/debian/changelog
-s/rx-icv/rx-ivc/					tools/bpftrace/xfrm-ext-drops.bt
-/@name\[20\]/d						tools/bpftrace/xfrm-ext-drops.bt
+s/args->netns/args->net/				tools/bpftrace/xfrm-ext-drops.bt
+s/__array(char, name,/__array(char, word,/		net/xfrm_ext/trace.h
 s/^Version:.*//						tools/packaging/rpm/xfrm-ext.spec
 s/^%package devel/%package/				tools/packaging/rpm/xfrm-ext.spec
 s/^package() {/package( {/				tools/packaging/arch/PKGBUILD
