@@ -53,6 +53,7 @@ static void bench_meet(const struct bench_worker *w)
 {
 	int all = (w->step + 1) * w->run->cpus;
 
+	bench_mark(BENCH_MARK_JOIN);
 	atomic_inc(&bench_arrivals);
 	while (atomic_read(&bench_arrivals) < all) {
 		cpu_relax();
@@ -76,8 +77,10 @@ unsigned int bench_turn(struct bench_worker *w)
 
 	w->when = BENCH_TOGETHER;
 	if (!run->scale) {
-		if (w->step)
+		if (w->step) {
+			bench_mark(BENCH_MARK_LEAVE);
 			return 0;
+		}
 		bench_meet(w);
 		w->step++;
 		return batches;

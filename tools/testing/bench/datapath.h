@@ -20,11 +20,13 @@
 /*
  * A NOP that functions.c and lines.c know, if one of them is there: a batch
  * begins, a batch has ended, a command is next; the next instruction accesses
- * this CPU's preempt_count(), the next one reads what in that is for interrupts
+ * this CPU's preempt_count(), the next one reads what in that is for interrupts;
+ * from now on this CPU keeps pace with others, and no more
  */
 enum bench_marks {
 	BENCH_MARK_BEGIN, BENCH_MARK_END, BENCH_MARK_ORDER,
 	BENCH_MARK_COUNT, BENCH_MARK_MASK,
+	BENCH_MARK_JOIN, BENCH_MARK_LEAVE,
 };
 
 static __always_inline void bench_mark(const enum bench_marks n)

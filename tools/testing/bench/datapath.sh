@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 1800
+# timeout: 3600
 #
 # What a packet costs between dst_output() and a device, and between
 # netif_receive_skb() and a protocol, in a guest. run.sh beside this runs it;
@@ -19,10 +19,12 @@
 #             gro: as drivers with GRO receive, AES-128-GCM
 #             gso: large packets that are cut, AES-128-GCM, for functions.py
 #             lines: all CPUs at once, for lines.py
+#             lines-many: 2, 4, 8 and 16 of them
 #
 # Each result is a line "= kernel=... meter=... dir=tx|rx variant=... alg=... len=...
 # cpus=... round=... value=... order=... packets=... arrived=..."; variants are
 #   clear, stock, esp, esp64    with insn, the first two before xfrm_ext is loaded
+#   pcpu                        stock with an SA for each CPU (RFC 9611)
 #   clear-loaded, stock-loaded  with xfrm_ext loaded
 #   clear-beside, stock-beside  and an extended SA in the same namespaces
 #   clear-flowtable, stock-flowtable, esp64-flowtable
@@ -37,7 +39,7 @@
 METER=${METER:-insn} SET=${SET:-quick} ROUNDS=${ROUNDS:-15}
 bench=/proc/xfrm_ext_bench
 cpus=$(nproc) label='' scale='' orders=0
-[[ $METER == insn || $SET == lines ]] || scale=' scale=1'
+[[ $METER == insn || $SET == lines* ]] || scale=' scale=1'
 
 # In transmitter and receiver: a device that swallows everything, and addresses behind
 end() { # ns number-here number-there
@@ -98,6 +100,10 @@ sas() { # variant alg
 	local state
 
 	[[ $1 != clear* ]] || return 0
+	if [[ $1 == pcpu ]]; then
+		sas_of_cpus
+		return
+	fi
 	state="state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel"
 	state+=" aead $(algorithm "$2" 0x100)"
 	ip -n "t-$1" -batch - <<-EOF2
@@ -112,6 +118,28 @@ sas() { # variant alg
 		xfrm $state $(words "$1" rx)
 		xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir in tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 1 mode tunnel
 	EOF2
+}
+
+# Nobody's packets of one SA come to two CPUs: the window need not be large. The patched ip
+# has no word for the CPU
+sas_of_cpus() {
+	local cpu spi words
+
+	for words in 't out dir=2' 'r in dir=1 window=32'; do
+		# shellcheck disable=SC2086 # words
+		set -- $words
+		ip -n "$1-pcpu" -batch - <<-EOF2
+			xfrm state flush
+			xfrm policy flush
+			xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir $2 tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 1 mode tunnel
+		EOF2
+		for ((cpu = 0; cpu < cpus; cpu++)); do
+			spi=$((0x100 + cpu))
+			ip netns exec "$1-pcpu" python3 "$here/xfrm.py" extended 10.0.0.1 10.0.0.2 \
+				$spi key="$(key 20 $spi | cut -c3-)" reqid=1 marked=0 cpu=$cpu \
+				"${@:3}" || bail "no SA for CPU $cpu"
+		done
+	done
 }
 
 # An extended SA that has nothing to do with the packets
@@ -382,6 +410,24 @@ pps() { # alg size packets rounds
 	done
 }
 
+# CPUs keep pace with each other: few packets say it. Of 16 CPUs there are as many as are asked
+lines_many() {
+	local variant counts=(2 4 8 16)
+
+	[[ $(uname -r) == 6.1.* ]] || variants+=' pcpu'
+	for variant in $variants; do
+		[[ -e /run/netns/t-$variant ]] || pair "$variant"
+	done
+	for cpus in "${counts[@]}"; do
+		new_keys
+		for variant in $variants; do
+			sas "$variant" aes128
+			warm "$variant" 64 512
+			measure "$variant" aes128 64 "$cpus" "$1" 1
+		done
+	done
+}
+
 # For a profile taken from outside: when each was measured, by the clock that this machine
 # shares with the one it runs on
 profile() {
@@ -524,6 +570,11 @@ pps-cheap)
 pps-lines)
 	variants='clear stock esp esp64'
 	pps aes128 64 4096 1
+	cat /proc/kallsyms >/out/kallsyms
+	;;
+pps-lines-many)
+	variants='clear stock esp64'
+	lines_many 1024
 	cat /proc/kallsyms >/out/kallsyms
 	;;
 pps-profile)

@@ -7,10 +7,14 @@
  * them. What interrupts do in between is left out.
  *
  * On the machine that QEMU runs on; "out=FILE" says where to, "mem=MIB" how
- * much memory the guest has.
+ * much memory the guest has. With "ahead=N" no CPU of a run gets further than N
+ * accesses ahead of the last one: as if each ran on a core of its own, however few
+ * cores there are and whatever else they do.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "plugin.h"
 
@@ -18,11 +22,17 @@ EXPORT int qemu_plugin_version = 4;
 
 /* The same address again each time it is translated */
 #define PLACES		(1u << 22)
-#define CPUS		4
+#define CPUS		16
 #define LINE		6
 
 /* What a line is: a bit for each CPU that has it, and whether it was written since */
-#define WRITTEN		0x80
+#define WRITTEN		(1u << CPUS)
+
+/* Accesses from one look at the others to the next */
+#define STEP		64
+
+/* Whom a CPU waits for may itself wait for it, in QEMU: then it does not wait longer */
+#define PATIENCE_NS	200000000ull
 
 static struct place {
 	uint64_t address;
@@ -34,14 +44,17 @@ static struct place {
 static struct cpu {
 	uint64_t count_at;
 	uint64_t batches;
+	uint64_t done;
+	uint64_t look_at;
 	bool counting;
 	bool interrupted;
-	uint64_t unused[6];
+	bool runs;
+	uint64_t unused[8];
 } cpus[CPUS];
 
 static unsigned int n_places;
-static uint64_t order, interrupts, n_lines;
-static uint8_t *lines;
+static uint64_t order, interrupts, n_lines, ahead, in_vain;
+static uint32_t *lines;
 static FILE *out;
 
 static void count(uint64_t *n)
@@ -49,15 +62,65 @@ static void count(uint64_t *n)
 	__atomic_fetch_add(n, 1, __ATOMIC_RELAXED);
 }
 
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+/* What the last one of those that run has done, or, without any, what the caller has */
+static uint64_t least(uint64_t done)
+{
+	unsigned int i;
+
+	for (i = 0; i < CPUS; i++) {
+		uint64_t others = __atomic_load_n(&cpus[i].done, __ATOMIC_RELAXED);
+
+		if (__atomic_load_n(&cpus[i].runs, __ATOMIC_RELAXED) && others < done)
+			done = others;
+	}
+	return done;
+}
+
+/* Not too far ahead of the others. Whoever is last goes on, so that somebody always does */
+static void keep_pace(struct cpu *c)
+{
+	uint64_t done = c->done + 1, last, before, since;
+
+	__atomic_store_n(&c->done, done, __ATOMIC_RELAXED);
+	if (done < c->look_at)
+		return;
+	c->look_at = done + STEP;
+	before = least(done);
+	if (done - before <= ahead)
+		return;
+	since = now();
+	do {
+		sched_yield();
+		last = least(done);
+		if (last != before) {
+			before = last;
+			since = now();
+		} else if (now() - since > PATIENCE_NS) {
+			count(&in_vain);
+			break;
+		}
+	} while (done - last > ahead);
+}
+
 static void accessed(unsigned int vcpu, mem_info info, uint64_t vaddr, void *data)
 {
-	uint8_t self = 1 << vcpu, was, others;
+	uint32_t self = 1u << vcpu, was, others;
 	bool store = qemu_plugin_mem_is_store(info), counts;
 	struct qemu_plugin_hwaddr *where;
 	struct cpu *c = &cpus[vcpu];
 	struct place *p = data;
 	uint64_t line;
 
+	if (c->runs)
+		keep_pace(c);
 	if (store && vaddr == c->count_at)
 		c->interrupted = qemu_plugin_mem_get_value(info).data.u32 & interrupts;
 	where = qemu_plugin_get_hwaddr(info, vaddr);
@@ -107,6 +170,29 @@ static void end(unsigned int vcpu, void *data)
 	cpus[vcpu].counting = false;
 }
 
+/* It begins where the others are */
+static void join(unsigned int vcpu, void *data)
+{
+	struct cpu *c = &cpus[vcpu];
+	unsigned int i;
+
+	if (!ahead || c->runs)
+		return;
+	for (i = 0; i < CPUS; i++) {
+		uint64_t others = __atomic_load_n(&cpus[i].done, __ATOMIC_RELAXED);
+
+		if (__atomic_load_n(&cpus[i].runs, __ATOMIC_RELAXED) && others > c->done)
+			__atomic_store_n(&c->done, others, __ATOMIC_RELAXED);
+	}
+	c->look_at = c->done;
+	__atomic_store_n(&c->runs, true, __ATOMIC_RELEASE);
+}
+
+static void leave(unsigned int vcpu, void *data)
+{
+	__atomic_store_n(&cpus[vcpu].runs, false, __ATOMIC_RELEASE);
+}
+
 /* "order N batches N", and "ADDRESS STORES LOADS" for each that had to wait */
 static void dump(void)
 {
@@ -138,7 +224,7 @@ static void next(unsigned int vcpu, void *data)
 
 static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 {
-	static const insn_cb marks[] = { begin, end, next };
+	static const insn_cb marks[] = { begin, end, next, [5] = join, [6] = leave };
 	static const mem_cb shown[] = { [3] = counted_at, [4] = mask_read };
 	size_t i, n = qemu_plugin_tb_n_insns(tb);
 	int mark = -1;
@@ -150,7 +236,7 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 		if (mark == 3 || mark == 4)
 			qemu_plugin_register_vcpu_mem_cb(insn, shown[mark], NO_REGS, MEM_RW, NULL);
 		mark = mark_of(insn);
-		if (mark >= 0 && mark < 3)
+		if (mark >= 0 && mark < 7 && marks[mark])
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, marks[mark], NO_REGS, NULL);
 		p->address = qemu_plugin_insn_vaddr(insn);
 		qemu_plugin_register_vcpu_mem_cb(insn, accessed, NO_REGS, MEM_RW, p);
@@ -160,6 +246,8 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 static void ended(plugin_id id, void *data)
 {
 	dump();
+	if (in_vain)
+		fprintf(out, "waited %llu\n", (unsigned long long)in_vain);
 	if (n_places == PLACES)
 		fprintf(out, "full\n");
 	/* Without them what it says would be of interrupts, too */
@@ -170,11 +258,13 @@ static void ended(plugin_id id, void *data)
 
 EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv)
 {
-	if (argc != 2 || strncmp(argv[0], "out=", 4) || strncmp(argv[1], "mem=", 4))
+	if (argc != 3 || strncmp(argv[0], "out=", 4) || strncmp(argv[1], "mem=", 4) ||
+	    strncmp(argv[2], "ahead=", 6))
 		return 1;
+	ahead = strtoull(argv[2] + 6, NULL, 10);
 	out = fopen(argv[0] + 4, "w");
 	n_lines = (strtoull(argv[1] + 4, NULL, 10) << 20) >> LINE;
-	lines = calloc(n_lines, 1);
+	lines = calloc(n_lines, sizeof(*lines));
 	places = calloc(PLACES, sizeof(*places));
 	if (!out || !lines || !places)
 		return 1;

@@ -16,6 +16,8 @@ def text(x, y, words, anchor="middle", size=12):
 def step_of(top):
     """What the lines of the axis are multiples of."""
     step = 1
+    while top / step < 2:
+        step /= 2
     while top / step > 8:
         step *= 2.5 if str(step)[0] == "2" else 2
     return step
@@ -23,7 +25,9 @@ def step_of(top):
 
 def short(value):
     """What fits above a bar."""
-    return f"{value / 1000:.1f}k" if value >= 1000 else f"{value:.0f}"
+    if value >= 1000:
+        return f"{value / 1000:.1f}k"
+    return f"{value:.0f}" if value >= 20 else f"{value:.2g}"
 
 
 def bars(title, groups, names, unit):

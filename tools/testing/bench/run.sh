@@ -24,6 +24,9 @@
 #     functions-gso-7.3    the same on 7.3
 #     lines    which cache lines two CPUs take from each other: 6.1
 #     lines-7.3            the same on 7.3
+#     lines-many           the same of 2, 4, 8 and 16 CPUs: 7.3, and 6.1
+#     lines-many-7.3, lines-many-6.1
+#                          one of them
 #     window, trailer, tail, memory
 #              the script of that name beside this one
 #     build    alone: what runs on this machine is built, and does not run
@@ -79,14 +82,14 @@ plugin() { # name to
 
 # What a plugin counts in a guest is looked up in the guest's symbols
 plugged() { # name words set kernel option...
-	local name=$1 out=$OUT/$1
+	local name=$1 out=$OUT/$1-$4
 
 	rm -rf "$out"
 	mkdir "$out"
 	plugin "$name" "$out/$name.so"
-	guest "$name/guest" --kernel "$4" --append cryptomgr.notests=1 --env "SET=$3" \
+	guest "$name-$4/guest" --kernel "$4" --append cryptomgr.notests=1 --env "SET=$3" \
 		--out "$out" --plugin "$out/$name.so,out=$out/counts$2" "${@:5}" "$here/datapath.sh"
-	/usr/bin/python3 -B "$here/$name.py" "$out/"{guest.results,counts,kallsyms}
+	/usr/bin/python3 -B "$here/$name.py" "$out/"{guest.results,counts,kallsyms} "$OUT"
 }
 
 functions() { # kernel set option...
@@ -95,7 +98,12 @@ functions() { # kernel set option...
 
 # Without a plugin packets are ten times as fast
 lines() { # kernel
-	plugged lines ,mem=1024 lines "$1" --mem 1024 --smp 2 --env METER=pps
+	plugged lines ,mem=1024,ahead=0 lines "$1" --mem 1024 --smp 2 --env METER=pps
+}
+
+# How far CPUs may be apart is less than half a packet
+lines_many() { # kernel
+	plugged lines ,mem=1024,ahead=256 lines-many "$1" --mem 1024 --smp 16 --env METER=pps
 }
 
 # For who changes what they have in common with the module
@@ -164,6 +172,13 @@ for part in "${parts[@]}"; do
 	functions-7.3) functions 7.3-bench ;;
 	lines) lines 6.1-cloud ;;
 	lines-7.3) lines 7.3-bench ;;
+	lines-many)
+		for kernel in 7.3-bench 6.1-cloud; do
+			lines_many $kernel
+		done
+		;;
+	lines-many-6.1) lines_many 6.1-cloud ;;
+	lines-many-7.3) lines_many 7.3-bench ;;
 	window | trailer) "$here/$part.sh" ;;
 	tail) "$ROOT/tools/testing/qemu/run.sh" --kernel 7.3-uml --raw "$here/tail.sh" ;;
 	memory) "$ROOT/tools/testing/qemu/run.sh" --kernel 6.1-cloud --raw "$here/memory.sh" ;;
