@@ -29,9 +29,8 @@
 #   clear-beside, stock-beside  and an extended SA in the same namespaces
 #   clear-flowtable, stock-flowtable, esp64-flowtable
 #                               of gateways: under nft's flowtable, the flow is offloaded
+#   *-offload                   with esp4_offload loaded, or built in
 #   *-gro, *-pages              fed by napi_gro_receive(); and but for the headers in pages
-#   *-gro-offload, *-pages-offload
-#                               with esp4_offload loaded, or built in
 # and dir is, besides, out and in: of a gateway that encrypts, and of one that decrypts;
 #   cipher                      the AEAD alone; alg is the kernel's name of it
 . "$(dirname "$0")/../selftests/lib.sh"
@@ -218,7 +217,7 @@ warm() { # variant len packets
 # A gateway that encrypts (out) or decrypts (in), and nothing else does either. Dummy devices
 # have no neighbours to ask for. Policies are for both directions, as gateways have them.
 gateway() { # out|in variant
-	local n=$1-$2 sa=${2%-flowtable} here there far near tx=tx
+	local n=$1-$2 sa=${2%%-*} here there far near tx=tx
 
 	case $1 in
 	out) here=10.0.0.1 there=10.0.0.2 near=10.1.0.0/24 far=10.2.0.0/24 ;;
@@ -235,7 +234,7 @@ gateway() { # out|in variant
 		route add 10.2.0.0/24 dev out
 		route add $there dev $([[ $1 == out ]] && echo out || echo in)
 	EOF2
-	[[ $2 != *-flowtable ]] || flowtable "$n"
+	[[ $2 != *-flowtable* ]] || flowtable "$n"
 	[[ $sa != clear ]] || return 0
 	ip -n "$n" -batch - <<-EOF2
 		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 mode tunnel aead $(algorithm aes128 0x100) $(words "$sa" $tx)
@@ -278,7 +277,7 @@ begun() { # variant
 	case $1 in
 	stock-* | esp64-*)
 		ip -n "$n" -batch - <<-EOF2
-			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 reqid 1 mode tunnel aead $(algorithm aes128 0x200) $(words "${1%-flowtable}" tx)
+			xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 reqid 1 mode tunnel aead $(algorithm aes128 0x200) $(words "${1%%-*}" tx)
 		EOF2
 		;;
 	esac
@@ -292,7 +291,7 @@ seen() { # ns
 }
 
 forwarded() { # out|in variant packets
-	local sender=t-${2%-flowtable}
+	local sender=t-${2%%-*}
 
 	[[ $1 == in ]] || sender=t-clear
 	order "$sender" "keep $(flow 64 1 "$3") proto=17"
@@ -300,23 +299,35 @@ forwarded() { # out|in variant packets
 }
 
 forward() {
-	local way variant before
+	local way variant
 
 	for variant in stock esp64; do
 		sas $variant aes128
 	done
 	for way in out in; do
 		for variant in {clear,stock,esp64}{,-flowtable}; do
-			gateway $way "$variant"
-			[[ $way-$variant != in-*-flowtable ]] || begun "$variant"
-			forwarded $way "$variant" 256
-			before=$([[ "$variant" != *-flowtable ]] || seen "$way-$variant")
-			forwarded $way "$variant" 2048
-			say $way "$variant" aes128 64 1 1
-			[[ "$variant" != *-flowtable || $(seen "$way-$variant") == "$before" ]] ||
-				bail "$way-$variant: the flow is not offloaded"
+			forward_by $way "$variant"
 		done
 	done
+	modprobe esp4_offload || bail 'no esp4_offload'
+	for way in out in; do
+		for variant in {stock,esp64}{,-flowtable}-offload; do
+			forward_by $way "$variant"
+		done
+	done
+}
+
+forward_by() { # out|in variant
+	local before
+
+	gateway "$1" "$2"
+	[[ $1-$2 != in-*-flowtable* ]] || begun "$2"
+	forwarded "$1" "$2" 256
+	before=$([[ $2 != *-flowtable* ]] || seen "$1-$2")
+	forwarded "$1" "$2" 2048
+	say "$1" "$2" aes128 64 1 1
+	[[ $2 != *-flowtable* || $(seen "$1-$2") == "$before" ]] ||
+		bail "$1-$2: the flow is not offloaded"
 }
 
 # From now on AES-GCM does nothing

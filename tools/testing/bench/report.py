@@ -71,6 +71,13 @@ class Bench:
                               for v in ("clear", "stock", "esp64"))
         return None if None in (clear, stock, ours) else (ours - clear) / (stock - clear)
 
+    def offload_ratio(self, kernel, way, more):
+        """That of gateways with esp4_offload; stock at its best."""
+        clear, ours = self.insn(kernel, way, "clear" + more), \
+            self.insn(kernel, way, f"esp64{more}-offload")
+        stock = [self.insn(kernel, way, f"stock{more}{offload}") for offload in ("", "-offload")]
+        return (ours - clear) / (min(stock) - clear) if all([clear, ours] + stock) else None
+
     def gro_ratio(self, kernel, way, size):
         """The same of what comes by GRO, with esp4_offload; stock at its best."""
         clear = self.insn(kernel, "rx", f"clear-{way}", size=size) or \
@@ -80,6 +87,20 @@ class Bench:
         stock = min((value for value in stock if value), default=None)
         ours = self.insn(kernel, "rx", f"esp64-{way}-offload", size=size)
         return None if None in (clear, stock, ours) else (ours - clear) / (stock - clear)
+
+    def tcp_ratio(self, kernel):
+        """What ESP adds to an octet of TCP, with esp4_offload; stock at its best."""
+        clear, stock, ours = ([x for x in (self.get(kernel, "insn", "tcp", v + more, "aes128", 0, 1)
+                                           for more in ("", "-offload")) if x]
+                              for v in ("clear", "stock", "esp64"))
+        return (ours[-1] - clear[-1]) / (min(stock) - clear[-1]) if clear and stock and ours else None
+
+    def again_ratio(self, kernel):
+        """Segments of local TCP sent again, by our path and by the kernel's, of one SA; there
+        may be none."""
+        own, other = (self.rounds(kernel, "insn", "retrans", path, "aes128", 0, 1)
+                      for path in ("own", "kernel"))
+        return (sum(own) + 1) / (sum(other) + 1) if own and other else None
 
     def gro_plain(self, kernel):
         """Plain ESP that comes by GRO, beside an extended SA, by that without the module."""
@@ -115,6 +136,10 @@ def figures(b):
         out[f"fwd.in.insn.ratio{suffix}"] = b.ratio(kernel, "in")
         out[f"fwd.ft.insn.ratio{suffix}"] = b.flowtable_ratio(kernel, "out")
         out[f"fwd.ft.in.insn.ratio{suffix}"] = b.flowtable_ratio(kernel, "in")
+        for way, name in (("out", ""), ("in", ".in")):
+            out[f"fwd{name}.offload.insn.ratio{suffix}"] = b.offload_ratio(kernel, way, "")
+            out[f"fwd.ft{name}.offload.insn.ratio{suffix}"] = \
+                b.offload_ratio(kernel, way, "-flowtable")
         out[f"rx.gro.insn.ratio{suffix}"] = b.gro_ratio(kernel, "gro", "64")
         out[f"rx.gro.pages.insn.ratio{suffix}"] = b.gro_ratio(kernel, "pages", "1420")
         out[f"plain.gro.insn.ratio{suffix}"] = b.gro_plain(kernel)
@@ -132,6 +157,9 @@ def figures(b):
             for name, variant in (("ext", "esp64"), ("stock", "stock"), ("clear", "clear")):
                 scales = b.scales(kernel, way, variant)
                 out[f"{way}.scale.{name}{suffix}"] = statistics.median(scales) if scales else None
+    for kernel, suffix in INSN.items():
+        out[f"tcp.insn.ratio{suffix}"] = b.tcp_ratio(kernel)
+        out[f"tcp.retrans.ratio{suffix}"] = b.again_ratio(kernel)
     sa = {v: b.get("6.1-cloud", "octets", "rx", v, "aes128", 0, 2)
           for v in ("idle", "windows", "transform", "plain")}
     if None not in sa.values():
@@ -167,11 +195,17 @@ def insn_table(b, kernel):
                 f"{v.rstrip('-')} {value:.0f}" for v, value in values if value))
     head = f"{'':18}" + "".join(f"{v:>10}" for v in VARIANTS) + "  esp ratio     esp64"
     for way, what in (("out", "encrypting"), ("in", "decrypting")):
-        variants = [v + more for more in ("", "-flowtable") for v in ("clear", "stock", "esp64")]
+        variants = [v + more for more in ("", "-flowtable", "-offload", "-flowtable-offload")
+                    for v in ("clear", "stock", "esp64")]
+        variants = [v for v in variants if b.insn(kernel, way, v)]
         values = [b.insn(kernel, way, v) for v in variants]
-        if None not in values:
+        if values:
             rows.append(f"{what} gateway: " + ", ".join(
                 f"{v} {value:.0f}" for v, value in zip(variants, values)))
+    for way, what in (("tcp", "instructions for 1,000 octets"), ("retrans", "segments sent again")):
+        values = [(k[3], b.get(*k)) for k in b.cells if k[:3] == (kernel, "insn", way)]
+        if values:
+            rows.append(f"TCP, {what}: " + ", ".join(f"{v} {value:.0f}" for v, value in values))
     for way in WAYS:
         for name in ("gcm(aes)", "rfc4106(gcm(aes))"):
             values = [b.get(kernel, "insn", way, "cipher", name, size, 1) for size in SIZES[:4]]

@@ -14,6 +14,8 @@
 #     forward-insn         the latter alone
 #     gro      instructions per packet that comes by GRO: 6.1 and 7.3
 #     gro-6.1  the former alone
+#     tcp      TCP end to end: instructions per octet, and what is sent again: 6.1 and 7.3
+#     tcp-6.1, tcp-7.3     one of them
 #     sa       what an extended SA takes
 #     profile  where the time goes, by function: User-mode Linux under perf
 #     functions            where the instructions go, by function: 6.1
@@ -56,6 +58,11 @@ guest() { # name option...
 insn() { # name set kernel
 	guest "$1" --kernel "$3" --icount --append cryptomgr.notests=1 --env METER=insn \
 		--env "SET=$2" "$here/datapath.sh"
+}
+
+tcp() { # kernel
+	guest "tcp-$1" --kernel "$1" --icount --append cryptomgr.notests=1 "${rounds[@]}" \
+		"$here/tcp.sh"
 }
 
 pps() { # name set kernel
@@ -162,6 +169,13 @@ for part in "${parts[@]}"; do
 		done
 		;;
 	gro-6.1) insn gro-6.1 gro 6.1-cloud ;;
+	tcp)
+		for kernel in 6.1-cloud 7.3-bench; do
+			tcp $kernel
+		done
+		;;
+	tcp-6.1) tcp 6.1-cloud ;;
+	tcp-7.3) tcp 7.3-bench ;;
 	sa) guest sa --kernel 6.1-cloud --smp 2 "$here/sabytes.sh" ;;
 	profile) profile ;;
 	functions) functions 6.1-cloud ;;
