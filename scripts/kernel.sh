@@ -35,6 +35,7 @@ KERNELS_TABLE='
 7.3-kcsan	built	trixie-backports	linux-source-7.3		1	base pc kcsan
 7.3-uml		built	trixie-backports	linux-source-7.3		1	base uml
 7.3-bench	built	trixie-backports	linux-source-7.3		1	base pc bench
+7.3-uml-bench	built	trixie-backports	linux-source-7.3		1	base uml xdp
 '
 
 list() {
@@ -301,7 +302,7 @@ row=$(awk -v n="$NAME" '$1 == n' <<<"$KERNELS_TABLE")
 read -r _ how suite pkg FACTOR config <<<"$row"
 read -r -a config <<<"$config"
 case $NAME in
-*-uml) ARCH=um ;;
+*-uml | *-uml-bench) ARCH=um ;;
 *) ARCH=x86 ;;
 esac
 [[ $how == built ]] || lock "kernel-$NAME"

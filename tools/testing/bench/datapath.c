@@ -9,9 +9,12 @@
  *
  *   send    dev=D src=A dst=A len=N packets=N [cpus=N [scale=1]]
  *           [gso=N] [proto=N]
- *   keep    the same [pages=1]: what D was given is kept, CPU by CPU, for receivers;
- *           but for the headers in pages
+ *   keep    the same [pages=1] [xdp=1]: what D was given is kept, CPU by CPU, for
+ *           receivers; but for the headers in pages, or with room for XDP in front
  *   receive dev=D packets=N [cpus=N [scale=1]] [out=D] [gro=1]
+ *   inject  dev=D packets=N queued=N: of what all CPUs have kept, a packet of each in
+ *           turn, so many leave by D, whose other end is a receiver's; no more than
+ *           queued are on their way
  *   cipher  alg=NAME keylen=N assoc=N len=N packets=N [decrypt=1]
  *   hold    alg=NAME keylen=N packets=N: have so many transforms, until the next
  *   cheap   from now on AES-GCM does nothing
@@ -128,6 +131,7 @@ static const struct bench_verb bench_verbs[] = {
 	{ "send", bench_send },
 	{ "keep", bench_send, true },
 	{ "receive", bench_receive },
+	{ "inject", bench_inject },
 	{ "cipher", bench_cipher },
 };
 
@@ -213,6 +217,9 @@ static u64 bench_rate(const struct bench_worker *w, enum bench_when when,
 	u64 packets = 0, ns = 0;
 	unsigned int i;
 
+	if (w->ns)
+		return when == BENCH_TOGETHER ?
+		       w->arrived * NSEC_PER_SEC / w->ns : 0;
 	for (i = 0; i < t->n; i++) {
 		if (t->ns[i] > INTERRUPTED * median)
 			continue;
@@ -359,6 +366,10 @@ static int bench_word(struct bench_run *run, const char *key, const char *value)
 		return kstrtobool(value, &run->gro);
 	if (!strcmp(key, "pages"))
 		return kstrtobool(value, &run->pages);
+	if (!strcmp(key, "xdp"))
+		return kstrtobool(value, &run->xdp);
+	if (!strcmp(key, "queued"))
+		return kstrtouint(value, 0, &run->queued);
 	if (!strcmp(key, "gso"))
 		return kstrtouint(value, 0, &run->gso);
 	if (!strcmp(key, "keylen"))
@@ -424,6 +435,9 @@ static int bench_command(char *text)
 		err = -EINVAL;
 	if (!err && verb->work != bench_cipher && !run.dev)
 		err = -ENODEV;
+	if (!err && verb->work == bench_inject &&
+	    (run.queued < BATCH || run.cpus > 1))
+		err = -EINVAL;
 	if (err)
 		goto out;
 	if (verb->keep)

@@ -49,6 +49,8 @@ static __always_inline void bench_mark(const enum bench_marks n)
  * @proto: of the inner packets
  * @gro: received by a NAPI and GRO
  * @pages: kept in pages, but for the headers
+ * @xdp: kept with room for XDP in front
+ * @queued: of what is injected so many packets are on their way at most
  * @gso: TCP to be cut into segments of so many octets of payload; 0: no
  * @alg: cipher's name
  * @keylen: octets
@@ -68,6 +70,8 @@ struct bench_run {
 	unsigned int proto;
 	bool gro;
 	bool pages;
+	bool xdp;
+	unsigned int queued;
 	unsigned int gso;
 	char alg[64];
 	unsigned int keylen;
@@ -98,6 +102,7 @@ struct bench_tally {
  * @tally: batches
  * @packets: how many it has carried
  * @arrived: how many of them reached the end
+ * @ns: what all of it took, if it is not the sum of batches
  * @err: 0, or why it carried no more
  */
 struct bench_worker {
@@ -109,6 +114,7 @@ struct bench_worker {
 	struct bench_tally tally[BENCH_WHENS];
 	unsigned int packets;
 	u64 arrived;
+	u64 ns;
 	int err;
 };
 
@@ -119,6 +125,7 @@ void bench_batch_done(struct bench_worker *w, u64 ns);
 /* flows.c APIs: a worker's part, on its CPU */
 int bench_send(struct bench_worker *w);
 int bench_receive(struct bench_worker *w);
+int bench_inject(struct bench_worker *w);
 int bench_cipher(struct bench_worker *w);
 /* Process context: */
 int bench_keep_begin(const struct bench_run *run);

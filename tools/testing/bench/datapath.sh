@@ -20,6 +20,7 @@
 #             gso: large packets that are cut, AES-128-GCM, for functions.py
 #             lines: all CPUs at once, for lines.py
 #             lines-many: 2, 4, 8 and 16 of them
+#             steer: one receive queue, with xfrm-ext-steer and without; in a guest that has it
 #
 # Each result is a line "= kernel=... meter=... dir=tx|rx variant=... alg=... len=...
 # cpus=... round=... value=... order=... packets=... arrived=..."; variants are
@@ -31,6 +32,8 @@
 #                               of gateways: under nft's flowtable, the flow is offloaded
 #   *-offload                   with esp4_offload loaded, or built in
 #   *-gro, *-pages              fed by napi_gro_receive(); and but for the headers in pages
+#   esp64-queue, esp64-steered  through a link with one receive queue; steered, besides
+#   esp64-steering              with insn, of that what CPU 0 does until the packet is in a queue
 # and dir is, besides, out and in: of a gateway that encrypts, and of one that decrypts;
 #   cipher                      the AEAD alone; alg is the kernel's name of it
 . "$(dirname "$0")/../selftests/lib.sh"
@@ -439,6 +442,84 @@ lines_many() {
 	done
 }
 
+# All through one receive queue, worked on by CPU 0. Both ends of the link have the same address:
+# prepared packets leave by one of them. XDP in the driver takes none that are larger than a page
+queue() {
+	netns_add i-esp64
+	ip link add out netns i-esp64 type veth peer name wan netns r-esp64
+	ip -n i-esp64 link set out mtu 2000 up address 02:00:00:00:00:01
+	ip -n r-esp64 link set wan mtu 2000 up address 02:00:00:00:00:01
+	# So received packets go through a NAPI
+	ip netns exec i-esp64 ethtool -K out tso off gso off >/dev/null
+	ip netns exec r-esp64 ethtool -K wan gro on >/dev/null
+	mount -t bpf bpf /sys/fs/bpf || bail "no BPF"
+}
+
+steer() { # word...
+	nsenter --net=/run/netns/r-esp64 xfrm-ext-steer "$@"
+}
+
+knows() {
+	steer --stats wan | grep -qx "sas 1 cpus $cpus"
+}
+
+# No more on their way than the shortest queue holds
+injected() { # variant len packets round
+	order t-esp64 "keep $(flow "$2" "$cpus" "$3") xdp=1"
+	order i-esp64 "inject dev=out packets=$((cpus * $3)) queued=1024"
+	((arrived_ == packets_ && packets_ == cpus * $3)) || lost "$@"
+	# Of instructions, all that a packet takes, wherever; and what CPU 0 does with it at once
+	at_once=$each_
+	[[ $METER == pps ]] || each_=$((1000000000 / pps_))
+	[[ ! $4 ]] || say rx "$1" aes128 "$2" "$cpus" "$4"
+}
+
+lost() { # variant...
+	ip netns exec r-esp64 grep -v -w 0 /proc/net/xfrm_stat
+	ip -n i-esp64 -s link show dev out
+	ip -n r-esp64 -s link show dev wan
+	ip -n r-esp64 -s xfrm state | grep -v aead
+	bail "$*: $arrived_ of $packets_ packets arrived"
+}
+
+# Steered: an equal number to each CPU, and nothing lost
+steered() { # len packets round
+	local pid
+
+	# No shell between: this is who is to be stopped
+	nsenter --net=/run/netns/r-esp64 xfrm-ext-steer --mode native wan 2>"$tmp/steer" &
+	pid=$!
+	wait_for 20 knows || bail "xfrm-ext-steer: $(<"$tmp/steer")"
+	injected esp64-steered "$@"
+	steer --stats wan >"$tmp/stats"
+	(($(grep -cx "cpu [0-9]* steered $2 dropped 0" "$tmp/stats") == cpus)) ||
+		bail "not steered: $(<"$tmp/stats")"
+	if [[ $METER == insn && $3 ]]; then
+		each_=$at_once
+		say rx esp64-steering aes128 "$1" "$cpus" "$3"
+	fi
+	stop $pid
+	! ip -n r-esp64 link show dev wan | grep -q xdp || bail 'steered still'
+}
+
+one_queue() { # packets
+	local len round
+
+	queue
+	new_keys
+	# Those of one receive subspace are not steered
+	[[ $METER == pps ]] || cpus=2
+	sas esp64 aes128
+	cpus=$(nproc)
+	for len in 64 1420; do
+		for ((round = 0; round <= ROUNDS; round++)); do
+			# The first round is for caches, and for what is translated
+			injected esp64-queue $len "$1" "${round#0}"
+			steered $len "$1" "${round#0}"
+		done
+	done
+}
+
 # For a profile taken from outside: when each was measured, by the clock that this machine
 # shares with the one it runs on
 profile() {
@@ -465,7 +546,7 @@ timed() { # dir variant ns words...
 }
 
 variants='esp esp64'
-many=$([[ $KERNEL_NAME == *-uml ]] && echo 20000 || echo 6000)
+many=$([[ $KERNEL_NAME == *-uml* ]] && echo 20000 || echo 6000)
 # As drivers receive; the first packets of an SA come without GRO
 by_gro() { # variant suffix
 	local shape len
@@ -587,6 +668,11 @@ pps-lines-many)
 	variants='clear stock esp64'
 	lines_many 1024
 	cat /proc/kallsyms >/out/kallsyms
+	;;
+pps-steer | insn-steer)
+	[[ $METER == pps ]] || ROUNDS=1 many=2048
+	one_queue $((many / 64 * 64))
+	[[ ! -d /out ]] || cat /proc/kallsyms >/out/kallsyms
 	;;
 pps-profile)
 	variants='clear stock esp64'

@@ -7,6 +7,7 @@
 #include <linux/etherdevice.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/tick.h>
 #include <linux/udp.h>
 #include <net/ip.h>
 #include <net/protocol.h>
@@ -27,6 +28,9 @@
 
 /* Of a packet that is received into pages, as much as drivers copy of it */
 #define LINEAR		128
+
+/* Smaller buffers are no part of a page, as those of drivers with XDP are */
+#define XDP_BUFFER	1024
 
 /* So long packets may be on their way when a receiver has given its last */
 #define PATIENCE_NS	(20 * NSEC_PER_MSEC)
@@ -209,7 +213,7 @@ int bench_send(struct bench_worker *w)
 	return err;
 }
 
-static unsigned int bench_keep_proto;
+static unsigned int bench_keep_proto, bench_keep_room;
 static struct page_pool *bench_pool;
 
 #ifdef CONFIG_PAGE_POOL
@@ -285,9 +289,12 @@ static int bench_keep(struct sk_buff *skb, struct net_device *dev,
 		goto out;
 	if (bench_pool)
 		len = min_t(unsigned int, len, LINEAR - ETH_HLEN);
-	copy = netdev_alloc_skb_ip_align(dev, ETH_HLEN + len);
+	copy = netdev_alloc_skb_ip_align(dev, bench_keep_room ?
+					 bench_keep_room + XDP_BUFFER + len :
+					 ETH_HLEN + len);
 	if (!copy)
 		goto out;
+	skb_reserve(copy, bench_keep_room);
 	skb_put_zero(copy, ETH_HLEN);
 	if (skb_copy_bits(skb, at, skb_put(copy, len), len) ||
 	    bench_keep_page(copy, skb, at + len, skb->len - at - len))
@@ -335,6 +342,7 @@ int bench_keep_begin(const struct bench_run *run)
 			return err;
 	}
 	bench_keep_proto = run->proto;
+	bench_keep_room = run->xdp ? XDP_PACKET_HEADROOM : 0;
 	bench_tap.dev = run->dev;
 	bench_tap.af_packet_net = dev_net(run->dev);
 	dev_add_pack(&bench_tap);
@@ -441,6 +449,122 @@ int bench_receive(struct bench_worker *w)
 		netif_napi_del(napi);
 	}
 	return 0;
+}
+
+/* What the other end of a link has taken from its queue */
+static u64 inject_taken(const struct bench_run *run)
+{
+	struct rtnl_link_stats64 stats;
+	struct net_device *dev = run->dev;
+
+	return dev_get_stats(dev->netdev_ops->ndo_get_peer_dev(dev),
+			     &stats)->rx_packets;
+}
+
+/* Of all CPUs: what is steered arrives on others */
+static u64 inject_arrivals(const struct bench_run *run)
+{
+	u64 n = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		n += READ_ONCE(per_cpu(bench_arrivals, cpu));
+	return n;
+}
+
+/* Until so many are counted; or if there are no more for long */
+static bool inject_wait(const struct bench_run *run,
+			u64 (*count)(const struct bench_run *run), s64 until)
+{
+	u64 now = count(run), last = now, end = 0;
+
+	while ((s64)now < until) {
+		schedule_timeout_uninterruptible(1);
+		now = count(run);
+		if (now != last || !end) {
+			last = now;
+			end = ktime_get_ns() + 50 * PATIENCE_NS;
+		} else if (ktime_get_ns() > end) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The next packet of each CPU that has kept some */
+static unsigned int inject_round(struct net_device *dev)
+{
+	unsigned int n = 0;
+	struct sk_buff *skb;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		skb = __skb_dequeue(per_cpu_ptr(&bench_kept, cpu));
+		if (!skb)
+			continue;
+		ether_addr_copy(((struct ethhdr *)skb->data)->h_dest,
+				dev->dev_addr);
+		((struct ethhdr *)skb->data)->h_proto = htons(ETH_P_IP);
+		skb_reset_mac_header(skb);
+		skb_set_network_header(skb, ETH_HLEN);
+		skb->protocol = htons(ETH_P_IP);
+		skb->dev = dev;
+		dev_queue_xmit(skb);
+		n++;
+	}
+	return n;
+}
+
+/**
+ * bench_inject - send what all CPUs have kept through a device, from this one
+ * @w: worker; what arrives is counted, wherever, and the time until the last has
+ *
+ * At the other end is one receive queue, worked on by this CPU. No more packets are on
+ * their way than the queues behind it hold, so that it is not about what they drop.
+ *
+ * Return: 0, or -ENODATA if not as much was kept.
+ */
+int bench_inject(struct bench_worker *w)
+{
+	const struct bench_run *run = w->run;
+	u64 before = inject_arrivals(run), taken, start, idle, t;
+	unsigned int n, sent = 0;
+	bool all = true;
+
+	bench_turn(w);
+	if (!run->dev->netdev_ops->ndo_get_peer_dev) {
+		bench_turn(w);
+		return -EOPNOTSUPP;
+	}
+	taken = inject_taken(run);
+	idle = get_cpu_idle_time_us(w->cpu, NULL);
+	start = ktime_get_ns();
+	while (all && sent < run->packets) {
+		t = ktime_get_ns();
+		local_bh_disable();
+		for (n = 0; n < BATCH && !skb_queue_empty(this_cpu_ptr(&bench_kept));)
+			n += inject_round(run->dev);
+		/* The other end's NAPI runs here, or, when it has had its time, later */
+		local_bh_enable();
+		if (n < BATCH)
+			break;
+		/* What this CPU does at once, not what is done elsewhere or later */
+		bench_batch_done(w, ktime_get_ns() - t);
+		sent += n;
+		all = inject_wait(run, inject_taken, taken + sent) &&
+		      inject_wait(run, inject_arrivals,
+				  before + sent - run->queued);
+	}
+	if (all)
+		inject_wait(run, inject_arrivals, before + sent);
+	w->ns = ktime_get_ns() - start;
+	/* Of one CPU that counts which works, and not for how long this one has slept */
+	if (num_online_cpus() == 1)
+		w->ns -= (get_cpu_idle_time_us(w->cpu, NULL) - idle) *
+			 NSEC_PER_USEC;
+	w->arrived = inject_arrivals(run) - before;
+	bench_turn(w);
+	return all && sent < run->packets ? -ENODATA : 0;
 }
 
 /* The end of a received packet: an inner one, for this machine */

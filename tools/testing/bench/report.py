@@ -25,6 +25,7 @@ WAYS = ("tx", "rx")
 # The suffix of a figure's name says where it is from, if not from the first of these
 INSN = {"6.1-cloud": "", "7.3-bench": ".7.3"}
 PPS = {"7.3-uml": "", "6.1-cloud": ".tcg"}
+STEER = {"7.3-uml-bench": "", "6.1-cloud": ".tcg"}
 
 
 class Bench:
@@ -95,6 +96,15 @@ class Bench:
                               for v in ("clear", "stock", "esp64"))
         return (ours[-1] - clear[-1]) / (min(stock) - clear[-1]) if clear and stock and ours else None
 
+    def steer_scale(self, kernel, size):
+        """What two CPUs could do, of what one does without steering: the first one receives and
+        steers all packets, and carries half of them."""
+        queue, steered, steering = (self.insn(kernel, "rx", f"esp64-{v}", size=size)
+                                    for v in ("queue", "steered", "steering"))
+        if None in (queue, steered, steering):
+            return None
+        return queue / (steering + (steered - steering) / 2)
+
     def again_ratio(self, kernel):
         """Segments of local TCP sent again, by our path and by the kernel's, of one SA; there
         may be none."""
@@ -160,6 +170,13 @@ def figures(b):
     for kernel, suffix in INSN.items():
         out[f"tcp.insn.ratio{suffix}"] = b.tcp_ratio(kernel)
         out[f"tcp.retrans.ratio{suffix}"] = b.again_ratio(kernel)
+    for size, more in (("64", ""), ("1420", ".1420")):
+        out[f"rx.steer.insn.scale{more}"] = b.steer_scale("6.1-cloud", size)
+    for kernel, suffix in STEER.items():
+        for size, more in (("64", ""), ("1420", ".1420")):
+            out[f"rx.steer.scale{more}{suffix}"] = paired(*(
+                b.rounds(kernel, "pps", "rx", f"esp64-{v}", "aes128", size, 2)
+                for v in ("steered", "queue")))
     sa = {v: b.get("6.1-cloud", "octets", "rx", v, "aes128", 0, 2)
           for v in ("idle", "windows", "transform", "plain")}
     if None not in sa.values():
@@ -206,6 +223,12 @@ def insn_table(b, kernel):
         values = [(k[3], b.get(*k)) for k in b.cells if k[:3] == (kernel, "insn", way)]
         if values:
             rows.append(f"TCP, {what}: " + ", ".join(f"{v} {value:.0f}" for v, value in values))
+    for size in SIZES:
+        values = [(v, b.insn(kernel, "rx", f"esp64-{v}", size=size))
+                  for v in ("queue", "steered", "steering")]
+        if any(value for _, value in values):
+            rows.append(f"rx by one queue, {size}: " + ", ".join(
+                f"{v} {value:.0f}" for v, value in values if value))
     for way in WAYS:
         for name in ("gcm(aes)", "rfc4106(gcm(aes))"):
             values = [b.get(kernel, "insn", way, "cipher", name, size, 1) for size in SIZES[:4]]

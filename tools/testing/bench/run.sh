@@ -14,6 +14,10 @@
 #     forward-insn         the latter alone
 #     gro      instructions per packet that comes by GRO: 6.1 and 7.3
 #     gro-6.1  the former alone
+#     steer    one SA through one receive queue, with xfrm-ext-steer and without: User-mode
+#              Linux, and QEMU
+#     steer-6.1, steer-uml, steer-tcg
+#              one of them; the first is of instructions
 #     tcp      TCP end to end: instructions per octet, and what is sent again: 6.1 and 7.3
 #     tcp-6.1, tcp-7.3     one of them
 #     sa       what an extended SA takes
@@ -55,9 +59,9 @@ guest() { # name option...
 	((!rc)) || die "$name failed: $OUT/$name.log"
 }
 
-insn() { # name set kernel
+insn() { # name set kernel option...
 	guest "$1" --kernel "$3" --icount --append cryptomgr.notests=1 --env METER=insn \
-		--env "SET=$2" "$here/datapath.sh"
+		--env "SET=$2" "${@:4}" "$here/datapath.sh"
 }
 
 tcp() { # kernel
@@ -65,9 +69,9 @@ tcp() { # kernel
 		"$here/tcp.sh"
 }
 
-pps() { # name set kernel
+pps() { # name set kernel option...
 	guest "$1" --kernel "$3" --smp 2 --append cryptomgr.notests=1 --env METER=pps \
-		--env "SET=$2" "${rounds[@]}" "$here/datapath.sh"
+		--env "SET=$2" "${rounds[@]}" "${@:4}" "$here/datapath.sh"
 }
 
 # The guest says when it measured what; the samples in between are looked up in its symbols
@@ -176,6 +180,14 @@ for part in "${parts[@]}"; do
 		;;
 	tcp-6.1) tcp 6.1-cloud ;;
 	tcp-7.3) tcp 7.3-bench ;;
+	steer)
+		insn steer-6.1 steer 6.1-cloud --with steer
+		pps steer-uml steer 7.3-uml-bench --with steer
+		pps steer-tcg steer 6.1-cloud --with steer
+		;;
+	steer-6.1) insn steer-6.1 steer 6.1-cloud --with steer ;;
+	steer-tcg) pps steer-tcg steer 6.1-cloud --with steer ;;
+	steer-uml) pps steer-uml steer 7.3-uml-bench --with steer ;;
 	sa) guest sa --kernel 6.1-cloud --smp 2 "$here/sabytes.sh" ;;
 	profile) profile ;;
 	functions) functions 6.1-cloud ;;

@@ -18,6 +18,7 @@
 #   --raw                 show what the scripts print as it comes, and nothing else; what
 #                         counts is their exit status (for the demo)
 #   --results FILE        append a line per test, see monitor.py
+#   --with NAME           what scripts/NAME.sh fetches or builds, too
 #   --no-module           without xfrm_ext, --no-final without the checks at the end
 #                         (both for testing the runner)
 #
@@ -54,6 +55,7 @@ while (($#)); do
 	--results) results=$2; shift ;;
 	--raw) raw=1 ;;
 	--shell) shell=1 ;;
+	--with) mkargs+=(--with "$2"); shift ;;
 	--no-module) mkargs+=(--no-module) ;;
 	--no-final) final=0 ;;
 	-*) die "unknown option $1" ;;

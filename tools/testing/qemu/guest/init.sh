@@ -39,7 +39,7 @@ cd /root || exit
 # a warning in the log where CPUs are late, as a host's processes are. No test needs them. (6.12
 # has not that race, and warns of their being switched off.)
 case $KERNEL_NAME in
-7.3-uml)
+7.3-uml*)
 	for runtime in /sys/kernel/debug/sched/*_server/cpu*/runtime; do
 		echo 0 >"$runtime"
 	done
