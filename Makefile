@@ -9,7 +9,7 @@ RELEASE = $(shell awk -F'"' '/UTS_RELEASE/ { print $$2 }' $(KDIR)/include/genera
 # Type information of the module would ask for pahole and serve nobody
 NO_BTF = CONFIG_DEBUG_INFO_BTF_MODULES=
 
-.PHONY: all module install clean check-config iproute2 packages check check-full check-steady kunit demo bench pictures help
+.PHONY: all module install clean check-config iproute2 xfrm-ext packages check check-full check-steady kunit demo bench pictures help
 all: module
 
 module: check-config
@@ -31,6 +31,9 @@ check-config:
 
 iproute2:
 	@scripts/iproute2.sh
+
+xfrm-ext:
+	@scripts/xfrm-ext.sh
 
 packages:
 	@scripts/setup.sh
@@ -67,6 +70,7 @@ help:
 	@echo 'make install         install it for modprobe, as root (INSTALL_MOD_PATH=...)'
 	@echo 'make check-config    name what the kernel of KDIR lacks'
 	@echo 'make iproute2        build the patched ip; prints where it is'
+	@echo 'make xfrm-ext        build the tool that works beside the system ip; prints where it is'
 	@echo 'make packages        Debian packages for 12 and 13; prints where they are. SUITES="trixie" only these'
 	@echo 'make check           does it work? Twelve minutes, and the set-up that it needs'
 	@echo 'make check-full      all tests, on all kernels: an hour or two'

@@ -123,7 +123,13 @@ for name in sys.argv[1:]:
 #   NETWORKING_BLOCK_COMMENT_STYLE  later kernels have given it up
 # Tracepoint headers are no C that checkpatch understands; the plugin's style is
 # strongSwan's.
+#
+# Not of a program either: sentences on standard output, in one piece each, the C library's own
+# words (attributes, PRIu64), and names and macros of iproute2 that stand in for its own
 check_checkpatch() {
+	local not_asked_for=(LINUX_VERSION_CODE CONSTANT_COMPARISON BIT_MACRO NETWORKING_BLOCK_COMMENT_STYLE)
+	local not_of_programs=(LONG_LINE_STRING PREFER_DEFINED_ATTRIBUTE_MACRO CAMELCASE MACRO_ARG_REUSE
+		NEW_TYPEDEFS FUNCTION_ARGUMENTS)
 	local dir tarball=/usr/src/linux-source-6.1.tar.xz
 
 	dir=$CACHE/checkpatch-$(dpkg-query -W -f '${Version}' linux-source-6.1) || return
@@ -133,10 +139,13 @@ check_checkpatch() {
 				linux-source-6.1/scripts/{checkpatch.pl,spelling.txt,const_structs.checkpatch} ||
 			return
 	fi
-	files -path '*.[ch]' ! -name trace.h ! -path './tools/strongswan/*' |
+	checkpatch() { # type-not-asked-for...
 		xargs perl "$dir/checkpatch.pl" --no-tree --strict \
-		--show-types --terse --no-summary --quiet \
-		--ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON,BIT_MACRO,NETWORKING_BLOCK_COMMENT_STYLE -f
+			--show-types --terse --no-summary --quiet --ignore "$(printf '%s,' "$@")" -f
+	}
+	files -path '*.[ch]' ! -name trace.h ! -path './tools/strongswan/*' ! -path './tools/xfrm-ext/*' |
+		checkpatch "${not_asked_for[@]}" || return
+	files -path './tools/xfrm-ext/*.[ch]' | checkpatch "${not_asked_for[@]}" "${not_of_programs[@]}"
 }
 
 check_codespell() {
@@ -321,6 +330,7 @@ try reference/unittest check_reference
 try build/iproute2 scripts/iproute2.sh
 try build/strongswan-plugin scripts/strongswan-plugin.sh
 try build/steer scripts/steer.sh
+try build/xfrm-ext scripts/xfrm-ext.sh
 try build/bench tools/testing/bench/run.sh build
 for kernel in "${kernels[@]}"; do
 	try "build/$kernel" scripts/module.sh "$kernel"

@@ -23,6 +23,8 @@ VERSION=6.1.0-3		# of Debian's source package
 SUITE=bookworm
 PATCHES=$ROOT/patches/iproute2/${VERSION%-*}
 HEADER=$ROOT/include/uapi/linux/xfrm_ext.h
+# What parses and prints, of which xfrm-ext is made as well; the patches have the hooks
+SHARED=("$ROOT"/tools/xfrm-ext/xfrm_ext*.[ch])
 SOURCE=$CACHE/iproute2/source-$VERSION
 LOG=$CACHE/logs/iproute2.log
 
@@ -87,6 +89,7 @@ compile() { # source prefix program...
 		patch -p1 --fuzz=0 <"$PATCHES/$name"
 	done < <(series)
 	cp "$HEADER" include/uapi/linux/
+	cp "${SHARED[@]}" ip/
 
 	# libmnl only, whatever else is installed here: the result shall be the same
 	# everywhere and run with few libraries.
@@ -137,7 +140,7 @@ case ${1-} in
 esac
 
 key=$( (echo "$VERSION"; cat "$PATCHES/series"; cd "$PATCHES"; series | xargs cat;
-	cat "$HEADER" "$SELF") | sha256sum | cut -c1-12)
+	cat "$HEADER" "${SHARED[@]}" "$SELF") | sha256sum | cut -c1-12)
 prefix=$CACHE/iproute2/$VERSION-$key
 
 if [[ ! -e $prefix/sbin/tc || ! -e $prefix/sbin/ip ]]; then

@@ -65,10 +65,14 @@ excludes() {
 tools_run() {
 	xfrm-ext-ip -V
 	says 'tx-subspaces' "$(xfrm-ext-ip xfrm state help 2>&1 || true)"
+	says 'xfrm-ext metrics' "$(xfrm-ext help)"
+	says 'xfrm_ext_up 0' "$(xfrm-ext metrics)"
+	[[ -e /usr/share/man/man8/xfrm-ext.8.gz && -e /usr/share/bash-completion/completions/xfrm-ext ]]
+	ls /usr/lib/*/wireshark/plugins/xfrm_ext.lua
 	says 'usage: xfrm-ext-steer' "$(xfrm-ext-steer 2>&1 || true)"
 	systemd-analyze verify --man=no /lib/systemd/system/xfrm-ext-rules.service \
 		/lib/systemd/system/xfrm-ext-steer@.service
-	expect "libraries not found" "$(ldd /usr/libexec/xfrm-ext/ip /usr/sbin/xfrm-ext-steer \
+	expect "libraries not found" "$(ldd /usr/libexec/xfrm-ext/ip /usr/sbin/xfrm-ext{,-steer} \
 		/usr/lib/ipsec/plugins/libstrongswan-xfrm-ext.so | grep -c 'not found.*so' || true)" 0
 	grep -q XFRM_EXT_GENL_NAME /usr/include/linux/xfrm_ext.h
 	grep -q 'name: xfrm_ext' /usr/share/xfrm-ext/netlink/specs/xfrm_ext.yaml

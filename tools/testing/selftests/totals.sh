@@ -63,6 +63,8 @@ rekeyed() {
 		expect "SAs" "$sas" 2
 		expect "$n" "$(all)" "rx-bytes $((840 * n)) rx-packets $((10 * n)) tx-bytes $((840 * n)) tx-packets $((10 * n))"
 	done
+	expect "as ip says it" "$(ip -n "$g1" xfrm ext totals | xargs)" \
+		'sas 2 tx-packets 30 tx-bytes 2520 rx-packets 30 rx-bytes 2520 drops none'
 	flush
 	wait_for 10 has_sas 0
 	expect "with none" "$(all)" 'rx-bytes 2520 rx-packets 30 tx-bytes 2520 tx-packets 30'
@@ -155,6 +157,9 @@ rules() {
 		totals 10
 		expect "SAs" "$sas" 1
 	done
+	expect "as ip says it" "$(ip -n "$g1" -s xfrm ext rule list | sed -n '/^pref 10 /,/^pref 20 /p' |
+		sed '1d;$d' | xargs)" \
+		'hits 2 refused 0 plain 0 sas 1 tx-packets 20 tx-bytes 1680 rx-packets 0 rx-bytes 0 drops none'
 	# A plain one's SAs are the kernel's
 	ask rule-get
 	[[ $(tr ';' '\n' <<<"$answer" | grep 'rule-pref=30 ') != *stats=* ]]
