@@ -104,7 +104,8 @@ plain_tree() {
 disk() {
 	local size
 
-	install_debs /work/old
+	# With what is suggested, and the daemon
+	install_debs /work/old bpftrace charon-systemd strongswan-swanctl
 	built "$OLD"
 	mkdir -p /etc/xfrm_ext /var/lib/test /mnt/root
 	printf '%s\n' 'xfrm ext rule flush' 'xfrm ext rule add format esp or plain' >/etc/xfrm_ext/rules

@@ -65,6 +65,6 @@ wait_for() { # seconds command...
 }
 
 # Packages from a directory, and what they depend on from apt's cache: there is no network
-install_debs() { # dir
-	apt-get -y -q install "$1"/*.deb
+install_debs() { # dir [package...]
+	apt-get -y -q install "$1"/*.deb "${@:2}"
 }
