@@ -6,6 +6,7 @@
     Documentation/netlink/specs/xfrm_ext.yaml  names, values, types, limits
     Documentation/counters.rst                 one entry per XFRM_EXT_STAT_
     net/xfrm_ext/stats.c                       its name, and the kernel's counter beside it
+    tools/xfrm-ext/xfrm_ext_names.c            names of it, of attributes and commands
 
 Every mismatch is printed; the exit status is 1 if there is any. --selftest
 shows that each kind of mismatch would be found.
@@ -26,6 +27,7 @@ HEADER = TOP / "include/uapi/linux/xfrm_ext.h"
 SPEC = TOP / "Documentation/netlink/specs/xfrm_ext.yaml"
 COUNTERS = TOP / "Documentation/counters.rst"
 REASONS = TOP / "net/xfrm_ext/stats.c"
+NAMES = TOP / "tools/xfrm-ext/xfrm_ext_names.c"
 
 PREFIX = "XFRM_EXT_"
 STAT_PREFIX = "XFRM_EXT_STAT_"
@@ -328,18 +330,34 @@ def check_reasons(text, rst, code):
             yield f"{said}: {mib or 'nothing'} moves in stats.c, {moved.get(said)} in counters.rst"
 
 
+def check_names(text, tool):
+    """What ip and xfrm-ext print is called as it is here."""
+    for enum, prefix in (("xfrm_ext_stat", STAT_PREFIX), ("xfrm_ext_attr", "XFRM_EXT_A_"),
+                         ("xfrm_ext_cmd", "XFRM_EXT_CMD_"),
+                         ("xfrm_ext_subspace", "XFRM_EXT_SUBSPACE_")):
+        wanted = {n: c_dashes(n[len(prefix):]) for n in header_enums(text)[enum]
+                  if n[len(prefix):] not in NO_COUNTERS}
+        said = dict(re.findall(rf'^\t\[({prefix}\w+)\]\s*= (?:{{ )?"([a-z0-9-]+)"', tool, re.M))
+        for name in sorted(wanted.keys() - said.keys()):
+            yield f"{name}: no name in xfrm_ext_names.c"
+        for name in sorted(wanted.keys() & said.keys()):
+            if said[name] != wanted[name]:
+                yield f"{name}: {said[name]} in xfrm_ext_names.c"
+
+
 def c_dashes(name):
     """The name of a constant, as users see it."""
     return name.lower().replace("_", "-")
 
 
-def mismatches(text, spec, rst, code):
+def mismatches(text, spec, rst, code, tool):
     """Everything that does not agree."""
     found = []
     for check in (check_values, check_enums, check_types, check_limits,
                   check_operations):
         found += check(text, spec)
-    return found + list(check_counters(text, rst)) + list(check_reasons(text, rst, code))
+    return found + list(check_counters(text, rst)) + list(check_reasons(text, rst, code)) + list(
+        check_names(text, tool))
 
 
 # --- selftest -----------------------------------------------------------------
@@ -398,26 +416,26 @@ HEADER_MUTATIONS = {
 }
 
 
-def selftest(text, spec, rst, code):
+def selftest(text, spec, rst, code, tool):
     """Every mutation must be noticed; yield those that are not."""
-    if mismatches(text, spec, rst, code):
+    if mismatches(text, spec, rst, code, tool):
         yield "the files do not agree to begin with"
         return
     for name, mutate in SPEC_MUTATIONS.items():
         changed = copy.deepcopy(spec)
         mutate(changed)
-        if not mismatches(text, changed, rst, code):
+        if not mismatches(text, changed, rst, code, tool):
             yield f"spec, {name}: not noticed"
     for name, (old, new) in HEADER_MUTATIONS.items():
         if text.count(old) != 1:
             yield f"header, {name}: does not apply"
-        elif not mismatches(text.replace(old, new), spec, rst, code):
+        elif not mismatches(text.replace(old, new), spec, rst, code, tool):
             yield f"header, {name}: not noticed"
     entry = "   * - ``rx-icv``\n"
     for name, changed in (("gone", rst.replace(entry, "   * - rx-icv\n")),
                           ("unknown", rst + "\n   * - ``rx-nosuch``\n"),
                           ("twice", rst + "\n" + entry)):
-        if not mismatches(text, spec, changed, code):
+        if not mismatches(text, spec, changed, code, tool):
             yield f"counters.rst, {name}: not noticed"
     for name, old, new in (
         ("name", '"rx-icv"', '"rx-cvi"'),
@@ -428,8 +446,14 @@ def selftest(text, spec, rst, code):
     ):
         if code.count(old) != 1:
             yield f"stats.c, {name}: does not apply"
-        elif not mismatches(text, spec, rst, code.replace(old, new)):
+        elif not mismatches(text, spec, rst, code.replace(old, new), tool):
             yield f"stats.c, {name}: not noticed"
+    for old, new in (('"rx-icv"', '"rx-cvi"'), ('"rule-pref"', '"pref"'), ('"rule-get"', '"rules"'),
+                     ("[XFRM_EXT_SUBSPACE_TOO_OLD]", "[XFRM_EXT_SUBSPACE_OLD]")):
+        if tool.count(old) != 1:
+            yield f"xfrm_ext_names.c, {old}: does not apply"
+        elif not mismatches(text, spec, rst, code, tool.replace(old, new)):
+            yield f"xfrm_ext_names.c, {old}: not noticed"
 
 
 def main():
@@ -443,7 +467,8 @@ def main():
     spec = yaml.safe_load(SPEC.read_text(encoding="utf-8"))
     rst = COUNTERS.read_text(encoding="utf-8")
     code = REASONS.read_text(encoding="utf-8")
-    found = list((selftest if args.selftest else mismatches)(text, spec, rst, code))
+    tool = NAMES.read_text(encoding="utf-8")
+    found = list((selftest if args.selftest else mismatches)(text, spec, rst, code, tool))
     for mismatch in found:
         print(mismatch)
     print(f"check-uapi: {len(found)} mismatches" if found else "check-uapi: good")
