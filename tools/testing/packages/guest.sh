@@ -9,7 +9,8 @@ cd /var/lib/test || exit
 # shellcheck source=/dev/null
 . ./versions
 : "${OLD:=}" "${NEW:=}"
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+# DKMS is to find the make of in-root.sh
+export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 KEY1=0x1111111111111111111111111111111111111111 KEY2=0x2222222222222222222222222222222222222222
 
 loaded() {
