@@ -132,7 +132,8 @@ removes() {
 	# The daemon required the unit
 	systemctl is-active strongswan.service
 	expect "loaded" "$(loaded)" "$NEW"
-	modprobe -r xfrm_ext
+	# The file is gone, and with it what modprobe knows of it
+	rmmod xfrm_ext
 	[[ ! -d /sys/module/xfrm_ext ]]
 	fails modprobe xfrm_ext
 }
