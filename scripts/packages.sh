@@ -68,11 +68,11 @@ build() { # dir suite
 	assemble "$1" "$2"
 	cat >"$1/build" <<-EOF
 		set -e
-		cd /work/xfrm-ext-$VERSION
+		cd /mnt/share/xfrm-ext-$VERSION
 		dpkg-buildpackage -us -uc
 		lintian --allow-root --info --display-info --fail-on error,warning ../*.changes
 	EOF
-	"$ROOT/scripts/root.sh" --run "build-$2" "$1" bash /work/build
+	"$ROOT/scripts/root.sh" --run "build-$2" "$1" bash /mnt/share/build
 	rm -rf "$1/build" "$1/xfrm-ext-$VERSION" "$1"/*-dbgsym_*.deb
 }
 

@@ -9,7 +9,7 @@
 #                                     build   what building our packages needs
 #                                     clean   a machine with systemd, a kernel and its headers; what
 #                                             our packages depend on is in apt's cache, not installed
-#   root.sh --run KIND-SUITE DIR CMD...   unpack it, run CMD in it as root, with DIR at /work, without
+#   root.sh --run KIND-SUITE DIR CMD...   unpack it, run CMD in it as root, with DIR at /mnt/share, without
 #                                   network; what it does to the root is gone behind it
 #
 # What is in a root is the newest there when it is first asked for, and stays so until it is
@@ -82,8 +82,8 @@ enter() { # archive dir command...
 	trap "leave $root" EXIT
 	mount --make-rprivate /
 	tar -C "$root" --numeric-owner -xf "$1"
-	mkdir -p "$root/work"
-	mount --bind "$2" "$root/work"
+	mkdir -p "$root/mnt/share"
+	mount --bind "$2" "$root/mnt/share"
 	mount -t proc proc "$root/proc"
 	mount -t tmpfs -o mode=755 dev "$root/dev"
 	for node in null zero full random urandom tty; do

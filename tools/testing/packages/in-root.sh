@@ -4,15 +4,15 @@
 # In a clean root, see run.sh; leaves a disk for guest.sh.
 set -u
 # shellcheck source=/dev/null
-. /work/lib.sh
+. /mnt/share/lib.sh
 # shellcheck source=/dev/null
-. /work/versions
+. /mnt/share/versions
 : "${OLD:=}" "${NEW:=}"
 kernel=$(basename /lib/modules/*)
 ko=/lib/modules/$kernel/updates/dkms/xfrm_ext.ko
 
 ours() {
-	find / -xdev -path /work -prune -o \( -name '*xfrm-ext*' -o -name '*xfrm_ext*' \) -print |
+	find / -xdev -path /mnt/share -prune -o \( -name '*xfrm-ext*' -o -name '*xfrm_ext*' \) -print |
 		grep -v '^/var/cache/apt/' || true
 }
 
@@ -29,7 +29,7 @@ built() { # version
 
 installs() {
 	expect "before" "$(ours)" ""
-	install_debs /work/new
+	install_debs /mnt/share/new
 	built "$NEW"
 }
 
@@ -84,8 +84,8 @@ tools_run() {
 
 purges() {
 	# For the guest, see disk()
-	cp "$ko"* /work/
-	[[ ! -e /work/xfrm_ext.ko.xz ]] || unxz /work/xfrm_ext.ko.xz
+	cp "$ko"* /mnt/share/
+	[[ ! -e /mnt/share/xfrm_ext.ko.xz ]] || unxz /mnt/share/xfrm_ext.ko.xz
 	apt-get -y -q purge xfrm-ext xfrm-ext-dkms xfrm-ext-strongswan xfrm-ext-dev xfrm-ext-doc
 	expect "left behind" "$(ours)" ""
 	fails modinfo -k "$kernel" xfrm_ext
@@ -93,7 +93,7 @@ purges() {
 
 # The whole tree, as from an archive or git, without any package
 plain_tree() {
-	dkms add /work/tree
+	dkms add /mnt/share/tree
 	dkms install -m xfrm_ext -v "$NEW" -k "$kernel"
 	built "$NEW"
 	dkms remove -m xfrm_ext -v "$NEW" --all
@@ -106,13 +106,13 @@ disk() {
 	local size
 
 	# With what is suggested, and the daemon
-	install_debs /work/old bpftrace charon-systemd strongswan-swanctl
+	install_debs /mnt/share/old bpftrace charon-systemd strongswan-swanctl
 	built "$OLD"
 	mkdir -p /etc/xfrm_ext /var/lib/test /mnt/root
 	printf '%s\n' 'xfrm ext rule flush' 'xfrm ext rule add format esp or plain' >/etc/xfrm_ext/rules
 	systemctl enable xfrm-ext-rules.service
 	systemctl mask ssh.service systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer
-	cp -r /work/{lib.sh,guest.sh,versions,new,xfrm_ext.ko} /var/lib/test/
+	cp -r /mnt/share/{lib.sh,guest.sh,versions,new,xfrm_ext.ko} /var/lib/test/
 	# Emulated, a compiler takes a quarter of an hour for what it has made here just now; the rest
 	# of what DKMS does with an upgrade is done there
 	cat >/usr/local/bin/make <<-'END'
@@ -137,13 +137,13 @@ disk() {
 	END
 	systemctl enable xfrm-ext-test.service
 	: >/etc/fstab
-	cp "/boot/vmlinuz-$kernel" /work/vmlinuz
-	cp "/boot/initrd.img-$kernel" /work/initrd
+	cp "/boot/vmlinuz-$kernel" /mnt/share/vmlinuz
+	cp "/boot/initrd.img-$kernel" /mnt/share/initrd
 	rm -rf /var/cache/apt/archives/linux-* /usr/src/linux-headers-*/scripts/gcc-plugins
 	# Without what is mounted in it
 	mount --bind / /mnt/root
 	size=$(du -sxm /mnt/root | cut -f 1)
-	mke2fs -q -t ext4 -O ^has_journal -d /mnt/root /work/disk $((size * 3 / 2 + 256))M
+	mke2fs -q -t ext4 -O ^has_journal -d /mnt/root /mnt/share/disk $((size * 3 / 2 + 256))M
 	umount /mnt/root
 }
 

@@ -68,7 +68,7 @@ done
 rsync -a --exclude=/.git --exclude-from="$ROOT/.gitignore" "$ROOT/" "$work/tree/"
 cp "$HERE"/*.sh "$work/"
 printf '%s=%s\n' OLD "$OLD" NEW "$version" >"$work/versions"
-"$ROOT/scripts/root.sh" --run "clean-$suite" "$work" bash /work/in-root.sh
+"$ROOT/scripts/root.sh" --run "clean-$suite" "$work" bash /mnt/share/in-root.sh
 for round in 1 2; do
 	boot "$round"
 done
