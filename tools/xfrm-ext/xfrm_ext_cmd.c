@@ -101,45 +101,19 @@ static void print_capabilities(struct nlmsghdr *answer)
 	print_algorithms(answer);
 }
 
-static int ext_capabilities(void)
+/* What all SAs of the namespace have counted, those that are gone as well */
+static void print_totals(struct nlmsghdr *answer)
 {
-	GENL_REQUEST(req, 0, 0, 0, XFRM_EXT_GENL_VERSION, XFRM_EXT_CMD_CAPS,
-		     NLM_F_REQUEST);
-	struct nlmsghdr *answer;
-	struct rtnl_handle grth;
-	int family = xfrm_ext_open(&grth);
+	struct rtattr *tb[XFRM_EXT_A_MAX + 1];
 
-	if (family < 0)
-		return -2;
-
-	req.n.nlmsg_type = family;
-	if (xfrm_ext_talk(&grth, &req.n, &answer, false) < 0) {
-		rtnl_close(&grth);
-		return -2;
-	}
-
-	if (json) {
-		new_json_obj_plain(json);
-		open_json_object(NULL);
-		xfrm_ext_json_message(answer);
-		close_json_object();
-		delete_json_obj_plain();
-	} else {
-		print_capabilities(answer);
-	}
-
-	free(answer);
-	rtnl_close(&grth);
-
-	return 0;
+	xfrm_ext_attrs(answer, tb);
+	xfrm_ext_totals_print(stdout, "", tb);
 }
 
-/* What all SAs of the namespace have counted, those that are gone as well */
-static int ext_totals(void)
+/* A request without attributes, and its one answer */
+static int ext_tell(int cmd, void (*print)(struct nlmsghdr *answer))
 {
-	GENL_REQUEST(req, 0, 0, 0, XFRM_EXT_GENL_VERSION, XFRM_EXT_CMD_TOTALS,
-		     NLM_F_REQUEST);
-	struct rtattr *tb[XFRM_EXT_A_MAX + 1];
+	GENL_REQUEST(req, 0, 0, 0, XFRM_EXT_GENL_VERSION, cmd, NLM_F_REQUEST);
 	struct nlmsghdr *answer;
 	struct rtnl_handle grth;
 	int family = xfrm_ext_open(&grth);
@@ -160,8 +134,7 @@ static int ext_totals(void)
 		close_json_object();
 		delete_json_obj_plain();
 	} else {
-		xfrm_ext_attrs(answer, tb);
-		xfrm_ext_totals_print(stdout, "", tb);
+		print(answer);
 	}
 
 	free(answer);
@@ -327,9 +300,9 @@ int do_xfrm_ext(int argc, char **argv)
 	if (strcmp(*argv, "save") == 0)
 		return xfrm_ext_save();
 	if (strcmp(*argv, "totals") == 0)
-		return ext_totals();
+		return ext_tell(XFRM_EXT_CMD_TOTALS, print_totals);
 	if (matches(*argv, "capabilities") == 0)
-		return ext_capabilities();
+		return ext_tell(XFRM_EXT_CMD_CAPS, print_capabilities);
 	if (matches(*argv, "monitor") == 0)
 		return xfrm_ext_monitor();
 	if (matches(*argv, "help") == 0)
