@@ -213,6 +213,8 @@ plain_peer() {
 }
 
 flowtable() {
+	local before
+
 	type_in "A gateway under nft's flowtable"
 	on left nft add rule inet ft forward udp dport 7 counter
 	ip netns exec "$b" "$here/traffic.py" serve 10.2.0.2 7 &
@@ -222,12 +224,27 @@ flowtable() {
 	# Of the last eight datagrams the first few came this way
 	(($(on left nft list chain inet ft forward | awk '/dport 7/ { print $6 }') < 8))
 	expect "drops" "$(drops "$right" 0x100) $(drops "$left" 0x200)" "none none"
-	# Who has not come out of an SA, is stopped
+	# What has not come out of an SA has come, and is stopped
+	before=$(echoes)
+	on left nft insert rule netdev guard wan ip saddr 10.2.0.77 counter
 	on right ip addr add 10.2.0.77/32 dev lo
-	on left nft add rule netdev guard wan counter
 	on right ip xfrm policy flush
-	on right ping -q -c 3 -i 0.02 -W 0.1 -I 10.2.0.77 10.1.0.2 && return 1
+	on right ping -q -c 3 -i 0.02 -W 0.1 -I 10.2.0.77 10.1.0.2 || true
 	on right ip addr del 10.2.0.77/32 dev lo
+	wait_for 10 guarded 3
+	expect "echo requests at the host" "$(echoes)" "$before"
+}
+
+# Of the machine behind the left gateway
+# shellcheck disable=SC2016 # awk's
+echoes() {
+	ip netns exec "$a" awk '$1 == "Icmp:" && $2 == "InMsgs" { split($0, name) }
+		$1 == "Icmp:" && $2 != "InMsgs" { for (i in name) if (name[i] == "InEchos") print $i }' /proc/net/snmp
+}
+
+guarded() { # packets
+	[[ $(on left nft list chain netdev guard wan |
+		sed -n 's/.*10\.2\.0\.77 counter packets \([0-9]*\) .*/\1/p') == "$1" ]]
 }
 
 containers() {
