@@ -14,6 +14,7 @@
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_extend.h>
+#include <net/tcp.h>
 
 #include "packet.h"
 
@@ -131,23 +132,80 @@ drop:
 
 /*
  * The segments of one packet; consumed. Returns the first result that is not 0, as
- * the kernel does. But it frees those behind it, and counts them nowhere. Local
- * TCP makes no such packets where there is a bundle: they are forwarded, or of
- * a tunnel's device, and nobody sends the rest again for being told.
+ * the kernel does. But it frees those behind a segment that is refused, and counts
+ * them nowhere. That is right only if it is the first, and @own_tcp, which sends all of
+ * them again for being told. Told so of a packet of which some have left, it would
+ * ignore what comes back for them; so then it hears of congestion, and
+ * finds out what is missing as ever. What is forwarded nobody sends again.
  */
 static int xe_fast_segments(struct xe_sa *sa, struct sock *sk,
-			    struct sk_buff *segs)
+			    struct sk_buff *segs, bool own_tcp)
 {
 	struct sk_buff *next;
+	bool left = false;
 	int err, ret = 0;
 
 	skb_list_walk_safe(segs, segs, next) {
 		skb_mark_not_on_list(segs);
 		err = xe_fast_one(sa, sk, segs);
+		if (likely(!net_xmit_eval(err))) {
+			left = true;
+		} else if (own_tcp && !left) {
+			kfree_skb_list(next);
+			return err;
+		}
 		if (unlikely(err && !ret))
 			ret = err;
 	}
-	return ret;
+	return own_tcp && ret ? NET_XMIT_CN : ret;
+}
+
+/* A packet of this machine's own TCP, by the route of its connection */
+static bool xe_own_tcp(const struct sk_buff *skb)
+{
+	const struct sock *sk = skb->sk;
+
+	return sk && sk_fullsock(sk) && sk_is_tcp(sk) &&
+	       rcu_access_pointer(sk->sk_dst_cache) == skb_dst(skb);
+}
+
+/*
+ * A socket makes packets of many segments if somebody behind its route makes
+ * segments of them; of an SA sk_setup_caps() believes that only if it has a
+ * type_offload, with which the kernel would also send stock ESP for it
+ * (xe_sa_unset_offload()). So the socket is told here, in the same words, and as
+ * there not if another SA follows. It forgets with the route.
+ *
+ * While few segments are under way a full queue is told of each by itself, and
+ * nothing is lost: of a larger packet a part may be.
+ *
+ * TCP sends with the socket locked. If another hook had the packet in a queue in
+ * between, then what is written here can be late: at worst the socket makes large
+ * packets for another route, whose kernel cuts them.
+ */
+static void xe_own_tcp_gso(struct sk_buff *skb)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	u32 max_size, max_segs = 1;
+	struct sock *sk = skb->sk;
+
+	if (sk->sk_gso_disabled || !xfrm_dst_child(dst) ||
+	    xfrm_dst_child(dst)->xfrm)
+		return;
+	if (tcp_snd_cwnd(tcp_sk(sk)) > TCP_INIT_CWND)
+		max_segs = max_t(u32, READ_ONCE(dst->dev->gso_max_segs), 1);
+	if (sk->sk_gso_max_segs != max_segs)
+		WRITE_ONCE(sk->sk_gso_max_segs, max_segs);
+	if (likely(sk_can_gso(sk)))
+		return;
+	max_size = min_t(u32, READ_ONCE(dst->dev->gso_max_size),
+			 GSO_LEGACY_MAX_SIZE);
+	if (max_size <= MAX_TCP_HEADER + 1)
+		return;
+	WRITE_ONCE(sk->sk_gso_max_size, max_size - (MAX_TCP_HEADER + 1));
+	WRITE_ONCE(sk->sk_route_caps,
+		   sk->sk_route_caps | NETIF_F_GSO_SOFTWARE | NETIF_F_SG |
+		   NETIF_F_HW_CSUM);
 }
 
 /*
@@ -240,6 +298,7 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	enum xfrm_ext_stat stat;
 	struct sk_buff *segs;
 	struct xe_sa *sa;
+	bool own_tcp;
 	int err;
 
 	/* BH is on or off: another hook may have had the packet in a queue */
@@ -290,6 +349,9 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 		return NF_DROP_ERR(-EHOSTUNREACH);
 	}
 	secpath_reset(skb);
+	own_tcp = xe_own_tcp(skb);
+	if (own_tcp)
+		xe_own_tcp_gso(skb);
 
 	if (!skb_is_gso(skb)) {
 		local_bh_disable();
@@ -305,7 +367,7 @@ static unsigned int xe_post_routing(void *priv, struct sk_buff *skb,
 	}
 	consume_skb(skb);
 	local_bh_disable();
-	err = xe_fast_segments(sa, state->sk, segs);
+	err = xe_fast_segments(sa, state->sk, segs, own_tcp);
 	local_bh_enable();
 	return xe_stolen(err);
 }
