@@ -135,6 +135,13 @@ class SA:
             **{k: d[k] for k in ("format", "trailer", "iv", "aead", "enc", "auth") if k in d},
         )
 
+    # The IP protocol
+    proto = PROTO_ESP
+
+    def takes_ports(self, ports):
+        """Whether its packets in UDP may come with these."""
+        return ports == self.encap
+
     @cached_property
     def suite(self):
         """What protects its packets."""

@@ -25,12 +25,13 @@ def plain_head(sa):
 # --- making packets ---------------------------------------------------------
 
 
-def wrap(sa, esp, head=None):
-    """Put outer headers before an ESP packet, whole or mutilated."""
+def wrap(sa, esp, head=None, ports=None):
+    """Put outer headers before an ESP packet, whole or mutilated; ports are UDP's, if not those
+    that the SA has."""
     head = plain_head(sa) if head is None else head
     if not sa.encap:
-        return iphdr.complete(head, PROTO_ESP, esp)
-    esp = iphdr.udp(iphdr.parse(head)[0].addresses, sa.encap, esp)
+        return iphdr.complete(head, sa.proto, esp)
+    esp = iphdr.udp(iphdr.parse(head)[0].addresses, ports or sa.encap, esp)
     if sa.version == 4:
         esp = esp[:6] + b"\0\0" + esp[8:]
     return iphdr.complete(head, PROTO_UDP, esp)
@@ -94,7 +95,7 @@ def unwrap_udp(sa, packet, addresses, datagram):
     if len(datagram) < iphdr.UDP_LEN:
         raise BadUdp(f"{len(datagram)} octets")
     ports = int.from_bytes(datagram[:2], "big"), int.from_bytes(datagram[2:4], "big")
-    if ports != sa.encap:
+    if not sa.takes_ports(ports):
         raise BadUdp(f"ports {ports}")
     if int.from_bytes(datagram[4:6], "big") != len(datagram):
         raise BadUdp("length is not the packet's")
@@ -117,7 +118,7 @@ def split(sa, packet):
         raise BadOuter(f"version {packet[0] >> 4}")
     if sa.mode != "transport" and at != (20 if sa.version == 4 else 40):
         raise BadOuter("options or extension headers")
-    if packet[field] != (PROTO_UDP if sa.encap else PROTO_ESP):
+    if packet[field] != (PROTO_UDP if sa.encap else sa.proto):
         raise BadOuter(f"protocol {packet[field]} behind {at} octets")
     if iphdr.inner_length(packet) != len(packet):
         raise BadOuter("not of the length that the header says")
