@@ -16,10 +16,14 @@ WINDOW_MIN = 64
 
 
 class Sender:
-    """Numbers, one count for each Sub SA: section 2.9.1. At most limit Sub SAs, or what the
-    peer has announced: its largest ID."""
+    """Numbers, one count for each Sub SA: section 2.9.1. The peer has announced its largest
+    Sub SA ID and its largest Crypt Offset; None: it takes none."""
 
-    def __init__(self, sa, peer_max=eesp.SESSION_MAX):
+    def __init__(self, sa, peer_max=eesp.SESSION_MAX, peer_crypt_offset=None):
+        if sa.crypt_offset is not None and (
+            peer_crypt_offset is None or sa.crypt_offset > peer_crypt_offset
+        ):
+            raise ValueError(f"Crypt Offset {sa.crypt_offset}, the peer takes {peer_crypt_offset}")
         self.sa, self.peer_max = sa, peer_max
         self.last = {}
 

@@ -117,7 +117,7 @@ class Run:
         """Some packets of an SA."""
         rng = self.rng
         sa = random_sa(rng)
-        sender = eesp_peer.Sender(sa, sa.max_sub_sa)
+        sender = eesp_peer.Sender(sa, sa.max_sub_sa, sa.max_crypt_offset)
         receiver = eesp_peer.Receiver(sa, rng.choice((64, 128, 4096)))
         host = eesp_peer.Host([receiver])
         for _ in range(packets):

@@ -425,7 +425,7 @@ class Received(unittest.TestCase):
         # Reserved: ignored
         self.assertEqual(said(option(7, 1, 15), 1, strictly=wrong.BadCryptOffset), 11)
         # Too long, too short, twice
-        for bad in (b"\2\0\0\0", b"\2\1\x1c\0", b"\2\4\x20\0\0\0\0\0"):
+        for bad in (b"\2\0\0\0", b"\2\1\x1c\0", b"\2\4\x20\0\0\0\0\0", b"\2\4\0\0\x20\0\0\0"):
             self.assertEqual(said(bad), "BadCryptOffset")
         self.assertEqual(said(option(8, 0) * 2), "BadCryptOffset")
         # Not what was agreed: only if it is authentic
@@ -547,6 +547,11 @@ class Peers(unittest.TestCase):
         with self.assertRaises(ValueError):
             eesp_peer.Sender(SA4).next(1)
         self.assertEqual(eesp.decode(SUB, sender.send(IN4, 1)).parts.sn, 3)
+        for most in (8, 9, 63):
+            eesp_peer.Sender(OFFSET, peer_crypt_offset=most)
+        for most in (None, 0, 7):
+            with self.assertRaises(ValueError):
+                eesp_peer.Sender(OFFSET, peer_crypt_offset=most)
 
     def test_window(self):
         """4.5.3: beside a list of all that were there."""
