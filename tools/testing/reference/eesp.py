@@ -20,6 +20,7 @@ eesp_peer.py.
 """
 
 import ipaddress
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -226,6 +227,13 @@ class Packet(NamedTuple):
     def dummy(self):
         """Discarded, and nothing is wrong with it."""
         return self.next_header == PROTO_NONE
+
+
+def load_sas(path):
+    """The SAs of a JSON file: one object, or a list of them."""
+    with open(path, encoding="utf-8") as f:
+        data = json.load(f)
+    return [SA.from_dict(d) for d in (data if isinstance(data, list) else [data])]
 
 
 # --- making packets ---------------------------------------------------------

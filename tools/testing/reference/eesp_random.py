@@ -3,6 +3,10 @@
 """Random EESP packets, there and back: every option and mode, in any combination.
 
     eesp_random.py [--packets N] [--seed S]
+    eesp_random.py --sa FILE --wire PCAP --inner PCAP [--packets N] [--seed S]
+
+The second writes packets of the SAs in a JSON file, and what is to come out of them, for another
+implementation to receive. The first tries this one:
 
 Each packet is made by a sender, taken apart strictly, and received; then what one SA's packets
 say is wrong for others is tried: a changed octet, a lost one, one too many, the packet again.
@@ -18,6 +22,7 @@ import eesp
 import eesp_keys
 import eesp_peer
 import iphdr
+import pcap
 from eesp_options import Numbers, Option
 from errors import DecodeError
 
@@ -195,13 +200,35 @@ def run(packets, seed):
     return made
 
 
+def write(sas, packets, seed, wire, inner):
+    """Packets of these SAs, in turn, as they are sent and as they are delivered."""
+    rng, sent, delivered = random.Random(seed), [], []
+    senders = [eesp_peer.Sender(sa, sa.max_sub_sa, sa.max_crypt_offset) for sa in sas]
+    for n in range(packets):
+        sender = senders[n % len(senders)]
+        session = rng.randint(0, sender.sa.max_sub_sa) if sender.sa.sskdf else 0
+        delivered.append(random_inner(rng, sender.sa))
+        sent.append(sender.send(delivered[-1], session))
+    pcap.write(wire, sent)
+    pcap.write(inner, delivered)
+
+
 def main():
     """Run, and say what there was."""
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--packets", type=int, default=100000)
     p.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
+    p.add_argument("--sa", metavar="FILE", help="JSON: an SA or a list of SAs")
+    p.add_argument("--wire", metavar="PCAP", help="what is sent")
+    p.add_argument("--inner", metavar="PCAP", help="what is delivered")
     args = p.parse_args()
+    if len({bool(args.sa), bool(args.wire), bool(args.inner)}) > 1:
+        p.error("--sa, --wire and --inner go together")
+    if args.sa:
+        write(eesp.load_sas(args.sa), args.packets, args.seed, args.wire, args.inner)
+        print(f"{args.packets} packets, seed {args.seed}")
+        return 0
     made = run(args.packets, args.seed)
     for of in (made.kinds, made.errors):
         print(", ".join(f"{name}: {count}" for name, count in sorted(of.items())))
