@@ -295,6 +295,22 @@ def check_operations(text, spec):
             yield f"{name}: CAP_NET_ADMIN in the header, not in the spec"
 
 
+def check_generated(text, spec):
+    """ynl's C generator makes code of it that compiles beside the header."""
+    enums = header_enums(text)
+    for group in spec["attribute-sets"]:
+        # A struct of this name, where an enum has it
+        name = c_name(f"{spec['name']}-{group['name']}").lower()
+        if name in enums:
+            yield f"attribute set {group['name']}: the header has an enum {name}"
+    for op in spec["operations"]["list"]:
+        for kind in ("do", "dump"):
+            for part in ("request", "reply"):
+                # Functions with a struct that it does not define
+                if op.get(kind, {}).get(part, {}).get("attributes") == []:
+                    yield f"{op['name']}: a {part} without attributes; leave it out"
+
+
 def check_counters(text, rst):
     """counters.rst has exactly the counters of the header."""
     counters = {
@@ -354,7 +370,7 @@ def mismatches(text, spec, rst, code, tool):
     """Everything that does not agree."""
     found = []
     for check in (check_values, check_enums, check_types, check_limits,
-                  check_operations):
+                  check_operations, check_generated):
         found += check(text, spec)
     return found + list(check_counters(text, rst)) + list(check_reasons(text, rst, code)) + list(
         check_names(text, tool))
@@ -400,6 +416,12 @@ SPEC_MUTATIONS = {
     "dump gone": lambda s: s["operations"]["list"][4].pop("dump"),
     "operation's attribute": lambda s: s["operations"]["list"][4]["do"]["reply"][
         "attributes"].append("nosuch"),
+    "set named as an enum": lambda s: [
+        s["attribute-sets"][1].update(name="subspace"),
+        attribute(s, "tx-subspace").update({"nested-attributes": "subspace"}),
+        attribute(s, "rx-subspace").update({"nested-attributes": "subspace"})],
+    "request of nothing": lambda s: s["operations"]["list"][4]["do"]["request"].update(
+        attributes=[]),
 }
 HEADER_MUTATIONS = {
     "value": ("WINDOW_MIN\t\t64", "WINDOW_MIN\t\t128"),
