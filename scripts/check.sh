@@ -325,6 +325,7 @@ try static/checkpatch check_checkpatch
 try static/uapi check_uapi
 try static/config check_config
 try static/unit check_unit
+try static/patches scripts/check-patches.sh --selftest
 try static/packaging scripts/check-packaging.sh --selftest
 try reference/unittest check_reference
 try build/iproute2 scripts/iproute2.sh
