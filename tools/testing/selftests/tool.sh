@@ -59,10 +59,15 @@ no_module() {
 		'set dst 10.0.0.2 spi 1 release' 'dummy dst 10.0.0.2 spi 1'; do
 		# shellcheck disable=SC2086 # words
 		refused 'xfrm_ext: kernel module not loaded (modprobe xfrm_ext)' xfrm-ext $word
+		# shellcheck disable=SC2086 # words
+		refused 'xfrm_ext: kernel module not loaded (modprobe xfrm_ext)' ip xfrm ext $word
 	done
 	refused 'xfrm_ext: kernel module not loaded (modprobe xfrm_ext)' \
 		sa "$g1" '1>2' tx-subspaces 1
+	refused 'xfrm_ext: kernel module not loaded (modprobe xfrm_ext)' \
+		ip -n "$g1" -batch - <<<"$(sa_line tx 4 '1>2' 1)"
 	expect "SAs" "$(ip -n "$g1" xfrm state)" ''
+	expect "SAs, as JSON" "$(ip -n "$g1" -j xfrm state | tr -d ' \n')" '[]'
 	# These ask nobody for it
 	expect "shown" "$(xfrm-ext -j show)" '[]'
 	expect "up" "$(xfrm-ext metrics | grep -v '^#')" 'xfrm_ext_up 0'
@@ -85,6 +90,10 @@ old_module() {
 	refused "module is older than this program, and does not know \"window\": load the module" \
 		"$newer" rule add format esp window 64
 	expect "rules" "$(xfrm-ext rule list)" ''
+	refused "module is older than this program, and does not know \"window\": load the module" \
+		"$newer" add src 10.0.0.1 dst 10.0.0.2 spi 0x100 aead "$aead" 128 \
+		rx-subspaces 1 window 64 <<<"$key1"
+	expect "SAs" "$(ip xfrm state)" ''
 }
 
 # What the machine is, as the doctor sees it
@@ -129,6 +138,24 @@ nobody() {
 
 # --- words ------------------------------------------------------------------------
 
+# The same of ip, in its own name
+ip_words() {
+	local state=(ip xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 aead "$aead" "$key1" 128)
+
+	refused 'Command "sow" is unknown, try "ip xfrm ext help"' ip xfrm ext sow
+	refused 'format: "esp65" is not one of: esp64 | esp' ip xfrm ext rule add format esp65
+	refused 'window: "wide" is not a number of 32 bits' ip xfrm ext rule add window wide
+	refused 'argument "inet7" is wrong' ip xfrm ext rule add family inet7 plain
+	refused 'what SAs shall be is required' ip xfrm ext rule add reqid 1
+	refused '"tx-subspaces", "rx-subspaces" or both are required' "${state[@]}" ext
+	refused '"window" is of no use without "rx-subspaces"' "${state[@]}" ext tx-subspaces 1 window 64
+	refused 'format: "esp65" is not one of: esp64 | esp' "${state[@]}" ext tx-subspaces 1 format esp65
+	refused 'tx-subspaces: "many" is not a number of 32 bits' "${state[@]}" ext tx-subspaces many
+	refused 'duplicate "ext"' "${state[@]}" ext tx-subspaces 1 mark 1 ext rx-subspaces 1
+	refused '"ext" is invalid with "allocspi": give it to the "ip xfrm state update" that' \
+		ip xfrm state allocspi src 10.0.0.1 dst 10.0.0.2 proto esp ext tx-subspaces 1
+}
+
 words() {
 	local good=(add src 10.0.0.1 dst 10.0.0.2 spi 0x100 aead "$aead" 128 tx-subspaces 1)
 
@@ -158,6 +185,7 @@ words() {
 	refused 'the only encapsulation is espinudp' xfrm-ext "${good[@]}" encap espintcp 1 2
 	refused '"fd00::1" is no IPv4 address' xfrm-ext add src 10.0.0.1 dst fd00::1
 	refused 'what is "colour"?' xfrm-ext "${good[@]}" colour
+	ip_words
 	# Keys
 	refused 'no keys on the command line' xfrm-ext "${good[@]}" key "$key1"
 	refused 'no keys on the command line' xfrm-ext "${good[@]}" "$key1"
