@@ -11,6 +11,7 @@
 #                                arch=     x86, or um for User-mode Linux
 #                                built=    1 if we built it: everything built in
 #                                factor=   how many times slower tests may be
+#   kernel.sh --source NAME    prints the archive of the source of one that we build
 #   kernel.sh --list [WORD...] expands words to names, one a line: a name stands
 #                              for itself, a version for all its kernels
 #                              (6.1 -> 6.1-cloud ...), nothing for every kernel; but
@@ -232,9 +233,9 @@ fetch_source() {
 	rm "$pkg"_*.deb
 }
 
-built() {
-	local pkg=$1 suite=$2 version key dir tmp name fragments=() release
-	local source=$CACHE/sources/$pkg tarball
+# Sets version and tarball
+source_of() { # package suite
+	local pkg=$1 suite=$2 source=$CACHE/sources/$1
 
 	if [[ $suite == - ]]; then
 		version=$(package_version "$pkg")
@@ -254,6 +255,12 @@ built() {
 		version=$(<"$source/version")
 		tarball=$source/$pkg.tar.xz
 	fi
+}
+
+built() {
+	local pkg=$1 suite=$2 version key dir tmp name fragments=() release tarball
+
+	source_of "$pkg" "$suite"
 	shift 2
 	for name; do
 		fragments+=("$ROOT/tools/testing/qemu/$name.config")
@@ -291,8 +298,14 @@ case ${1-} in
 	"$@"
 	exit
 	;;
+--source)
+	shift
+	only_source=1
+	;;
+esac
+case ${1-} in
 '' | -*)
-	die "usage: kernel.sh NAME | --list [WORD...]; known: $(list | tr '\n' ' ')"
+	die "usage: kernel.sh [--source] NAME | --list [WORD...]; known: $(list | tr '\n' ' ')"
 	;;
 esac
 
@@ -301,6 +314,12 @@ row=$(awk -v n="$NAME" '$1 == n' <<<"$KERNELS_TABLE")
 [[ $row ]] || die "unknown kernel '$NAME'; known: $(list | tr '\n' ' ')"
 read -r _ how suite pkg FACTOR config <<<"$row"
 read -r -a config <<<"$config"
+if [[ ${only_source-} ]]; then
+	[[ $how == built ]] || die "$NAME is not built here, and has no source"
+	source_of "$pkg" "$suite"
+	echo "$tarball"
+	exit
+fi
 case $NAME in
 *-uml | *-uml-bench) ARCH=um ;;
 *) ARCH=x86 ;;
