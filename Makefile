@@ -69,7 +69,7 @@ help:
 	@echo 'make                 build xfrm_ext.ko here, against KDIR'
 	@echo 'make install         install it for modprobe, as root (INSTALL_MOD_PATH=...)'
 	@echo 'make check-config    name what the kernel of KDIR lacks'
-	@echo 'make iproute2        build the patched ip; prints where it is'
+	@echo 'make iproute2        build the patched ip; prints where it is (IPROUTE2=VERSION: of another iproute2)'
 	@echo 'make xfrm-ext        build the tool that works beside the system ip; prints where it is'
 	@echo 'make packages        Debian packages for 12 and 13; prints where they are. SUITES="trixie" only these'
 	@echo 'make check           does it work? Twelve minutes, and the set-up that it needs'
