@@ -33,7 +33,8 @@ archive() { # dir file
 
 # The tree as it is, without tests and what a build in it leaves
 tree_files() {
-	find . \( -path ./.git -o -path ./.ci -o -path ./findings -o -path ./tools/testing -o -name __pycache__ \) \
+	find . \( -path ./.git -o -path ./.ci -o -path ./findings -o -path ./tools/testing \
+		-o -path ./Documentation/netlink/examples/build -o -name __pycache__ \) \
 		-prune -o -type f -print |
 		grep -vE '\.(o|ko|mod|mod\.c|cmd)$|/(Module\.symvers|modules\.order)$' | sort
 }

@@ -76,6 +76,7 @@ tools_run() {
 		/usr/lib/ipsec/plugins/libstrongswan-xfrm-ext.so | grep -c 'not found.*so' || true)" 0
 	grep -q XFRM_EXT_GENL_NAME /usr/include/linux/xfrm_ext.h
 	grep -q 'name: xfrm_ext' /usr/share/xfrm-ext/netlink/specs/xfrm_ext.yaml
+	[[ -e /usr/share/xfrm-ext/netlink/examples/Makefile ]]
 	# Debian 12 has it at another path than PATH finds it at
 	expect "owner of ip" "$(dpkg -S '*bin/ip' | sed 's/:.*//' | sort -u)" iproute2
 	# No unit that waits for something the administrator has not made
