@@ -8,8 +8,7 @@
 # cli.py takes it. The C generator then writes a function in the source that takes a structure which the
 # header does not define, and another prototype, without it, in the header. "do: {}" is the way out. An
 # operation with both "do" and "event", which the schema lets, too, gets a structure for the event; the function for the command
-# is left out without a word. cli.py does both. And if there is no file MAINTAINERS in any folder above the specification,
-# the generator looks for one without end, as for a specification in /usr/share.
+# is left out without a word. cli.py does both.
 #
 # Seen with tools/net/ynl of Linux 7.3.4, Debian's linux-source-7.3. Needs python3-yaml, python3-jsonschema and gcc; no privilege.
 set -euo pipefail
@@ -71,12 +70,4 @@ expect "attributes: []" "$(compiles 2>&1 | grep -c 'conflicting types for .f_cle
 spec '{}' ', event: { attributes: [ n ] }'
 generate
 expect "do and event: add is a function" "$(grep -c '^int f_add(' f-user.h || true)" 0
-rm MAINTAINERS
-rc=0
-if [[ ! -e $(dirname "$dir")/MAINTAINERS && ! -e /MAINTAINERS ]]; then
-	# Well above what it takes otherwise
-	timeout 20 /usr/bin/python3 tools/net/ynl/pyynl/ynl_gen_c.py --mode user --header \
-		--spec "$dir/Documentation/netlink/specs/f.yaml" -o f-user.h || rc=$?
-	expect "without MAINTAINERS, status" "$rc" 124
-fi
 exit $bad
