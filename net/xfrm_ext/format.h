@@ -6,7 +6,7 @@
 
 #include "window.h"
 
-#define XE_HDR_MAX	12
+#define XE_HDR_MAX	20
 #define XE_AAD_MAX	12
 #define XE_IV_MAX	16
 #define XE_NONCE_LEN	16
@@ -26,6 +26,8 @@ struct xe_seq {
  * @hdr_len: octets before the IV
  * @aad_len: octets that authenticate the header, XE_AAD_MAX at most
  * @trailer: enum xfrm_ext_trailer: where Pad Length and Next Header stand
+ * @exposed: in eesp: octets of the plaintext that are sent as they are
+ * @crypt: in eesp: it says so, if it has been received
  * @number: 64 bits that no two packets under one key share; IV and nonce are
  *          made of it
  */
@@ -33,14 +35,16 @@ struct xe_frame {
 	unsigned int hdr_len;
 	unsigned int aad_len;
 	u32 trailer;
+	u16 exposed;
+	bool crypt;
 	u64 number;
 };
 
 /**
  * struct xe_format - a layout on the wire
- * @hdr_min: octets that @parse and @frame may look at
+ * @hdr_min: octets that @parse and @frame may look at; in eesp, options besides
  * @hdr_len: octets before the IV, of a packet that is sent
- * @aad_len: octets that authenticate the header of such a packet
+ * @aad_len: octets that authenticate the header of such a packet, if @aad is there
  * @sn_max: the last sequence number that is sent or accepted, XE_SN_MAX at most
  * @high_half: only the lower 32 bits of a number are sent: see xe_esn_number()
  * @build: write the header; @hdr has hdr_len octets; @spi in network order
@@ -49,7 +53,8 @@ struct xe_frame {
  *         is the packet's header if it has been received, NULL if it is sent; @seq
  *         is the whole of its number
  * @aad: write what authenticates the header of a packet with that number, the
- *       whole number; @aad has xe_frame::aad_len octets
+ *       whole number; @aad has xe_frame::aad_len octets. NULL: header, IV and
+ *       what is exposed do that as they stand in the packet
  *
  * Plain values in and out: KUnit and fuzzers need no network.
  */

@@ -16,6 +16,10 @@
  *	trailer.c	where Pad Length and Next Header stand
  *	beet_ph.h
  *	beet_ph.c	BEET's pseudo header
+ *	eesp.h
+ *	eesp.c		EESP's header and its options
+ *	sskdf.h
+ *	sskdf.c		keys derived from a key
  *
  *  ground: what an SA has, and whose it is: net.h, sa.h, crypto.h
  *	memory.c	whose memory SAs take, and how much

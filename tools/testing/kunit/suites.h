@@ -11,6 +11,7 @@ extern unsigned long xe_kunit_seed;
 
 extern struct kunit_suite beet_suite;
 extern struct kunit_suite concurrent_suite;
+extern struct kunit_suite eesp_suite;
 extern struct kunit_suite formats_suite;
 extern struct kunit_suite golden_suite;
 extern struct kunit_suite inner_suite;

@@ -413,7 +413,7 @@ static struct kunit_suite counter_suite = {
 
 kunit_test_suites(&window_suite, &concurrent_suite, &counter_suite,
 		  &sender_suite, &formats_suite, &golden_suite,
-		  &beet_suite, &inner_suite, &texts_suite);
+		  &beet_suite, &inner_suite, &texts_suite, &eesp_suite);
 
 MODULE_DESCRIPTION("Unit tests of xfrm_ext");
 MODULE_LICENSE("GPL");
