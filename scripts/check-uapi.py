@@ -47,6 +47,8 @@ OTHER_LIMITS = {
     ("select-shift", "max"): 31,
     ("tx-start", "min"): 1,
     ("tx-warn", "min"): 1,
+    ("sub-key", "min"): 128,
+    ("sub-key", "max"): 256,
     ("memory-max", "min"): 1,
     ("rule-pref", "min"): 1,
     ("rule-src", "min-len"): 4,
@@ -65,6 +67,8 @@ HEADER_LIMITS = {
     ("gap", "max"): "XFRM_EXT_SN_MAX",
     ("window", "min"): "XFRM_EXT_WINDOW_MIN",
     ("window", "max"): "XFRM_EXT_WINDOW_MAX",
+    ("tx-crypt-offset", "max"): "XFRM_EXT_CRYPT_OFFSET_MAX",
+    ("rx-crypt-offset", "max"): "XFRM_EXT_CRYPT_OFFSET_MAX",
 }
 # What a comment in the header calls a type, and what the spec calls it
 COMMENT_TYPES = {"nest": "nest", "string": "string", "4 or 16 octets": "binary"}
@@ -461,8 +465,8 @@ def selftest(text, spec, rst, code, tool):
             yield f"counters.rst, {name}: not noticed"
     for name, old, new in (
         ("name", '"rx-icv"', '"rx-cvi"'),
-        ("kernel's counter", "LINUX_MIB_XFRMINHDRERROR", "LINUX_MIB_XFRMINERROR"),
-        ("kernel's counter gone", ", LINUX_MIB_XFRMINHDRERROR", ""),
+        ("kernel's counter", "LINUX_MIB_XFRMOUTSTATEEXPIRED", "LINUX_MIB_XFRMINERROR"),
+        ("kernel's counter gone", ", LINUX_MIB_XFRMOUTSTATEEXPIRED", ""),
         ("kernel's counter where none is", '"rx-dummy"', '"rx-dummy", LINUX_MIB_XFRMINERROR'),
         ("gone", "[XFRM_EXT_STAT_RX_ICV]", "[XFRM_EXT_STAT_RX_IVC]"),
     ):

@@ -27,7 +27,7 @@ static void xe_audit(const struct xe_sa *sa, const struct sk_buff *skb,
 				 &ipv6_hdr(skb)->saddr, &ipv6_hdr(skb)->daddr,
 				 be32_to_cpu(ip6_flowlabel(ipv6_hdr(skb))));
 	audit_log_format(ab, " spi=%u(0x%x) seqno=%llu", spi, spi, seq.sn);
-	if (sa->params.format == XFRM_EXT_FORMAT_ESP64)
+	if (sa->params.format != XFRM_EXT_FORMAT_ESP)
 		audit_log_format(ab, " subspace=%u", seq.subspace);
 	audit_log_end(ab);
 }
@@ -67,4 +67,18 @@ void xe_audit_icv(const struct xe_sa *sa, const struct sk_buff *skb,
 		  struct xe_seq seq)
 {
 	xe_audit(sa, skb, "SA-icv-failure", seq);
+}
+
+/**
+ * xe_audit_crypt_offset - an authentic packet says more in clear than its SA accepts
+ * @sa: SA in eesp
+ * @skb: packet; its network header is the outer one
+ * @seq: its number
+ *
+ * Context: any.
+ */
+void xe_audit_crypt_offset(const struct xe_sa *sa, const struct sk_buff *skb,
+			   struct xe_seq seq)
+{
+	xe_audit(sa, skb, "SA-crypt-offset", seq);
 }

@@ -7,6 +7,7 @@
 
 #include <net/genetlink.h>
 
+#include "eesp.h"
 #include "packet.h"
 
 /* Refuse an attribute: name it, its value and its limit, and point at it */
@@ -19,7 +20,7 @@
 })
 
 /* params.c APIs: process context */
-#define XE_PARAMS_MAXATTR	XFRM_EXT_A_FLAGS
+#define XE_PARAMS_MAXATTR	XFRM_EXT_A_RX_CRYPT_OFFSET
 /* What an announcement and a rule have in common */
 #define XE_PARAMS_POLICY						\
 	[XFRM_EXT_A_FAMILY]		= { .type = NLA_U16 },		\
@@ -40,7 +41,10 @@
 	[XFRM_EXT_A_RX_SUBSPACES]	= { .type = NLA_U32 },		\
 	[XFRM_EXT_A_WINDOW]		= { .type = NLA_U32 },		\
 	[XFRM_EXT_A_MEMORY_MAX]		= { .type = NLA_U64 },		\
-	[XFRM_EXT_A_FLAGS]		= { .type = NLA_U32 }
+	[XFRM_EXT_A_FLAGS]		= { .type = NLA_U32 },		\
+	[XFRM_EXT_A_SUB_KEY]		= { .type = NLA_U32 },		\
+	[XFRM_EXT_A_TX_CRYPT_OFFSET]	= { .type = NLA_U32 },		\
+	[XFRM_EXT_A_RX_CRYPT_OFFSET]	= { .type = NLA_U32 }
 extern const struct nla_policy xe_params_policy[XE_PARAMS_MAXATTR + 1];
 int xe_params_parse(struct genl_info *info, struct xe_params *p, bool both);
 int xe_params_put(struct sk_buff *skb, const struct xe_params *p);
@@ -77,7 +81,7 @@ struct xe_claim {
 
 /* rule.c APIs: process context */
 #define XE_RULES_MAX		1024	/* of a namespace */
-#define XE_RULE_MAXATTR		XFRM_EXT_A_RULE_DST_LEN
+#define XE_RULE_MAXATTR		XE_PARAMS_MAXATTR
 extern const struct nla_policy xe_rule_policy[XE_RULE_MAXATTR + 1];
 enum xe_rule_verdict {
 	XE_RULE_NONE,

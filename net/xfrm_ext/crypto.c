@@ -34,7 +34,9 @@ int xe_crypto_init(struct xe_sa *sa, struct netlink_ext_ack *extack)
 		xe_extack(extack, "kernel has no %s: %d", name, err);
 		goto err;
 	}
-	err = crypto_aead_setkey(c->aead, key.octets, key.len);
+	/* Without Sub SAs it is one that stands for all subspaces */
+	if (sa->params.format != XFRM_EXT_FORMAT_EESP)
+		err = crypto_aead_setkey(c->aead, key.octets, key.len);
 	if (!err)
 		err = crypto_aead_setauthsize(c->aead, c->icv_len);
 	if (err) {
@@ -45,9 +47,12 @@ int xe_crypto_init(struct xe_sa *sa, struct netlink_ext_ack *extack)
 	c->may_wait = crypto_aead_alg(c->aead)->base.cra_flags &
 		      CRYPTO_ALG_ASYNC;
 	c->req_at = ALIGN(sizeof(struct xe_op), crypto_tfm_ctx_alignment());
-	c->sg_at = ALIGN(c->req_at + sizeof(struct aead_request) +
-			 crypto_aead_reqsize(c->aead),
-			 __alignof__(struct scatterlist));
+	c->sg_at = xe_op_size(c, c->aead);
+	if (sa->params.format == XFRM_EXT_FORMAT_EESP) {
+		err = xe_subs_init(sa, name, &key, extack);
+		if (err)
+			goto err;
+	}
 	xe_suite_forget(&key);
 	return 0;
 
@@ -65,6 +70,7 @@ err:
  */
 void xe_crypto_exit(struct xe_sa *sa)
 {
+	xe_subs_exit(sa);
 	if (sa->cipher.aead)
 		crypto_free_aead(sa->cipher.aead);
 	memzero_explicit(&sa->cipher, sizeof(sa->cipher));
@@ -137,17 +143,78 @@ void xe_op_exit(void)
 
 /* An IV that is not sent is the number (RFC 8750 section 4) */
 static void xe_op_nonce(struct xe_op *op, const struct xe_cipher *c,
-			const u8 *iv)
+			const struct xe_salt *salt, const u8 *iv)
 {
 	__be64 number;
 
 	if (c->iv_len || c->iv_none) {
-		xe_nonce(op->nonce, &c->salt, iv, c->iv_len);
+		xe_nonce(op->nonce, salt, iv, c->iv_len);
 	} else {
 		number = cpu_to_be64(op->frame.number);
-		xe_nonce(op->nonce, &c->salt, (const u8 *)&number,
+		xe_nonce(op->nonce, salt, (const u8 *)&number,
 			 sizeof(number));
 	}
+}
+
+/*
+ * The same whatever the AAD is: encrypt or decrypt @len octets behind @aad_len ones, the ICV
+ * behind them not counted. Returns as xe_op_run().
+ */
+static __always_inline int xe_op_start(struct xe_op *op,
+				       const struct xe_cipher *c,
+				       struct crypto_aead *aead,
+				       struct scatterlist *sg,
+				       unsigned int aad_len, unsigned int len,
+				       bool encrypt)
+{
+	int err;
+
+	if (c->mac_only) {
+		aad_len += len;
+		len = 0;
+	}
+	if (!encrypt)
+		len += c->icv_len;
+	aead_request_set_tfm(op->req, aead);
+	aead_request_set_ad(op->req, aad_len);
+	aead_request_set_crypt(op->req, sg, sg, len, op->nonce);
+	err = encrypt ? crypto_aead_encrypt(op->req) :
+			crypto_aead_decrypt(op->req);
+	if (likely(err != -EINPROGRESS))
+		xe_op_finish(op);
+	/* Without a backlog, busy is a refusal: it must not look like a start */
+	return err == -EBUSY ? -ENOSPC : err;
+}
+
+/*
+ * EESP: a key for each Sub SA, and what is authenticated is all that stands before the
+ * ciphertext, from the header on, as it stands there. Nothing has to be put anywhere.
+ */
+static noinline int xe_op_run_sub(struct xe_op *op, unsigned int at,
+				  bool encrypt)
+{
+	const struct xe_sa *sa = op->sa;
+	const struct xe_cipher *c = &sa->cipher;
+	const struct xe_sub *sub = xe_sub_of(sa, op->seq.subspace);
+	struct scatterlist *sg = &op->whole;
+	struct sk_buff *skb = op->skb;
+	unsigned int aad_len = op->frame.hdr_len + c->iv_len +
+			       op->frame.exposed;
+	unsigned int len = skb->len - at;
+	int err;
+
+	xe_op_nonce(op, c, &sub->salt, skb->data + at + op->frame.hdr_len);
+	if (likely(!skb_is_nonlinear(skb))) {
+		sg_set_buf(sg, skb->data + at, len);
+	} else {
+		sg = op->sg;
+		sg_init_table(sg, op->nfrags + 1);
+		err = skb_to_sgvec(skb, sg, at, len);
+		if (unlikely(err < 0))
+			return err;
+	}
+	return xe_op_start(op, c, sub->aead, sg, aad_len,
+			   len - aad_len - c->icv_len, encrypt);
 }
 
 /**
@@ -165,18 +232,20 @@ static void xe_op_nonce(struct xe_op *op, const struct xe_cipher *c,
 int xe_op_run(struct xe_op *op, unsigned int at, bool encrypt)
 {
 	const struct xe_sa *sa = op->sa;
-	const struct xe_cipher *c = xe_cipher_of(sa, op->seq.subspace);
+	const struct xe_cipher *c = &sa->cipher;
 	struct scatterlist *sg = &op->whole;
 	struct sk_buff *skb = op->skb;
 	unsigned int aad_len = op->frame.aad_len, len;
 	u8 *aad, *iv, *text;
 	int err;
 
+	if (xe_is_eesp(sa))
+		return xe_op_run_sub(op, at, encrypt);
 	iv = skb->data + at + op->frame.hdr_len;
 	text = iv + c->iv_len;
 	at = text - skb->data;
 	len = skb->len - at;
-	xe_op_nonce(op, c, iv);
+	xe_op_nonce(op, c, &c->salt, iv);
 	/* Where the IV is authenticated with the header it is behind that already */
 	if (c->iv_in_aad)
 		aad_len += c->iv_len;
@@ -204,20 +273,6 @@ int xe_op_run(struct xe_op *op, unsigned int at, bool encrypt)
 	}
 	sa->format->aad(aad, sa->id.spi, op->seq);
 
-	len -= c->icv_len;
-	if (c->mac_only) {
-		aad_len += len;
-		len = 0;
-	}
-	if (!encrypt)
-		len += c->icv_len;
-	aead_request_set_tfm(op->req, c->aead);
-	aead_request_set_ad(op->req, aad_len);
-	aead_request_set_crypt(op->req, sg, sg, len, op->nonce);
-	err = encrypt ? crypto_aead_encrypt(op->req) :
-			crypto_aead_decrypt(op->req);
-	if (likely(err != -EINPROGRESS))
-		xe_op_finish(op);
-	/* Without a backlog, busy is a refusal: it must not look like a start */
-	return err == -EBUSY ? -ENOSPC : err;
+	return xe_op_start(op, c, c->aead, sg, aad_len, len - c->icv_len,
+			   encrypt);
 }

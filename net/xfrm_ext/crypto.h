@@ -26,6 +26,14 @@ const char *xe_suite_name(unsigned int i);
 int xe_suite_get(struct xe_sa *sa, char *name, struct xe_key *key,
 		 struct netlink_ext_ack *extack);
 void xe_suite_forget(struct xe_key *key);
+bool xe_suite_has_root(const struct xfrm_state *x,
+		       const struct xe_params *params);
+struct xfrm_algo_aead *xe_suite_standin(const struct xfrm_state *x);
+
+/* sub.c APIs: process context */
+int xe_subs_init(struct xe_sa *sa, const char *name, const struct xe_key *key,
+		 struct netlink_ext_ack *extack);
+void xe_subs_exit(struct xe_sa *sa);
 
 /* crypto.c APIs: process context */
 struct xe_op;
@@ -116,6 +124,15 @@ static inline void xe_iv_build(const struct xe_sa *sa, u8 *iv, u64 number)
 		get_random_bytes(iv, sa->cipher.iv_len);
 	else
 		put_unaligned_be64(number, iv);
+}
+
+/* Octets of an op of a transform without scatter list, which stands behind it */
+static inline unsigned int xe_op_size(const struct xe_cipher *c,
+				      struct crypto_aead *aead)
+{
+	return ALIGN(c->req_at + sizeof(struct aead_request) +
+		     crypto_aead_reqsize(aead),
+		     __alignof__(struct scatterlist));
 }
 
 DECLARE_PER_CPU(struct xe_op *, xe_op_spare);

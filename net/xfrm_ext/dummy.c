@@ -13,11 +13,12 @@
 
 #include "packet.h"
 
-static struct dst_entry *xe_dummy_route4(struct xfrm_state *x)
+static struct dst_entry *xe_dummy_route4(const struct xe_sa *sa)
 {
+	struct xfrm_state *x = sa->x;
 	struct flowi4 fl4 = {
 		.flowi4_mark	= xfrm_smark_get(0, x),
-		.flowi4_proto	= IPPROTO_ESP,
+		.flowi4_proto	= sa->protocol,
 		.saddr		= x->props.saddr.a4,
 		.daddr		= x->id.daddr.a4,
 	};
@@ -25,7 +26,6 @@ static struct dst_entry *xe_dummy_route4(struct xfrm_state *x)
 
 	/* As the kernel looks for the route of what the SA carries */
 	if (x->encap) {
-		fl4.flowi4_proto = IPPROTO_UDP;
 		fl4.fl4_sport = READ_ONCE(x->encap->encap_sport);
 		fl4.fl4_dport = READ_ONCE(x->encap->encap_dport);
 	}
@@ -33,11 +33,12 @@ static struct dst_entry *xe_dummy_route4(struct xfrm_state *x)
 	return IS_ERR(rt) ? ERR_CAST(rt) : &rt->dst;
 }
 
-static struct dst_entry *xe_dummy_route6(struct xfrm_state *x)
+static struct dst_entry *xe_dummy_route6(const struct xe_sa *sa)
 {
+	struct xfrm_state *x = sa->x;
 	struct flowi6 fl6 = {
 		.flowi6_mark	= xfrm_smark_get(0, x),
-		.flowi6_proto	= IPPROTO_ESP,
+		.flowi6_proto	= sa->protocol,
 		.saddr		= x->props.saddr.in6,
 		.daddr		= x->id.daddr.in6,
 	};
@@ -45,7 +46,6 @@ static struct dst_entry *xe_dummy_route6(struct xfrm_state *x)
 	int err;
 
 	if (x->encap) {
-		fl6.flowi6_proto = IPPROTO_UDP;
 		fl6.fl6_sport = READ_ONCE(x->encap->encap_sport);
 		fl6.fl6_dport = READ_ONCE(x->encap->encap_dport);
 	}
@@ -154,8 +154,8 @@ int xe_dummy_send(struct xe_sa *sa, u32 place, unsigned int len,
 		xe_extack(extack, "the SA has no source address for a packet of its own");
 		return -EADDRNOTAVAIL;
 	}
-	dst = sa->id.family == AF_INET ? xe_dummy_route4(sa->x) :
-					 xe_dummy_route6(sa->x);
+	dst = sa->id.family == AF_INET ? xe_dummy_route4(sa) :
+					 xe_dummy_route6(sa);
 	if (IS_ERR(dst)) {
 		err = PTR_ERR(dst);
 		xe_extack(extack, "no route to the SA's destination: %d", err);

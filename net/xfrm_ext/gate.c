@@ -133,12 +133,37 @@ static int xe_gate_claim(struct xfrm_state *x, const struct xe_gate *gate,
 		xe_announce_release(xn, x);
 	if (!claim->rule)
 		return err;
+	/* With a root key the original type has made something that must not be used */
 	if (!err)
 		xe_rule_hit(xn, claim->rule);
 	else if (xe_rule_failed(xn, id, claim->rule, why._msg,
 				xe_gate_for_good(err) &&
+				!xe_suite_has_root(x, &claim->params) &&
 				!xe_numbers_check_plain(xn, x, extack)))
 		err = xe_gate_plain(x, gate);
+	return err;
+}
+
+/*
+ * The original type's part, for a state that shall be an extended one. It would
+ * refuse a root key, which is none of the cipher's: so it is shown another one.
+ */
+static int xe_gate_init_orig(struct xfrm_state *x, const struct xe_gate *gate,
+			     const struct xe_claim *claim,
+			     struct netlink_ext_ack *extack)
+{
+	struct xfrm_algo_aead *root = x->aead, *standin;
+	int err;
+
+	if (!xe_suite_has_root(x, &claim->params))
+		return gate->orig->init_state(x, extack);
+	standin = xe_suite_standin(x);
+	if (!standin)
+		return -ENOMEM;
+	x->aead = standin;
+	err = gate->orig->init_state(x, extack);
+	x->aead = root;
+	kfree(standin);
 	return err;
 }
 
@@ -170,7 +195,7 @@ static int xe_gate_init_state(struct xfrm_state *x,
 		if (!err)
 			err = xe_gate_plain(x, gate);
 	} else if (!err) {
-		err = gate->orig->init_state(x, extack);
+		err = xe_gate_init_orig(x, gate, &claim, extack);
 		if (!err)
 			err = xe_gate_claim(x, gate, xn, &id, &claim, extack);
 		else if (claim.announced)

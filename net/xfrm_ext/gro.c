@@ -220,7 +220,9 @@ xe_gro_ours(const struct xe_gro *g, const struct net_offload *next,
 	if (!sa || sa->params.flags & XFRM_EXT_SA_F_NO_FASTPATH ||
 	    sa->x->if_id)
 		return xe_gro_pass(next, head, skb);
-	if (!xe_gro_takes(g, sa, skb, header, len, next) ||
+	/* Of eesp what stands there is no SPI, and nobody else's either */
+	if (sa->encap_type == XE_ENCAP_OWN ||
+	    !xe_gro_takes(g, sa, skb, header, len, next) ||
 	    !pskb_may_pull(skb, at + xe_esp_len(sa) - sa->encap_len))
 		return xe_gro_decline(skb);
 

@@ -64,10 +64,42 @@ static int xe_sn_verify(struct xe_sa *sa, const struct sk_buff *skb,
 	return 0;
 }
 
+/*
+ * Of eesp in tunnel mode, a packet says itself whether it has a Payload Info Header: by
+ * a Crypt Offset option, or, if there may be some, by its first four bits
+ */
+static u32 xe_eesp_trailer(const struct xe_sa *sa, const struct xe_frame *frame,
+			   const struct sk_buff *skb, unsigned int at)
+{
+	u8 first;
+
+	if (sa->mode != &xe_mode_tunnel || frame->crypt)
+		return XFRM_EXT_TRAILER_FRONT;
+	if (sa->params.rx_crypt_offset &&
+	    !skb_copy_bits(skb, at, &first, sizeof(first)) && !(first >> 4))
+		return XFRM_EXT_TRAILER_FRONT;
+	return XFRM_EXT_TRAILER_OMIT;
+}
+
+/* There is no TFC padding: what is behind the inner packet would be nobody's */
+static bool xe_eesp_inner_ok(const struct sk_buff *skb, unsigned int at,
+			     const struct xe_inside *inside)
+{
+	struct xe_inside inner;
+	u8 first[XE_TRAILER_LOOK];
+
+	return !skb_copy_bits(skb, at + inside->at, first,
+			      min_t(unsigned int, inside->len,
+				    sizeof(first))) &&
+	       !xe_trailer_parse(XFRM_EXT_TRAILER_OMIT, first, NULL,
+				 inside->len, &inner) &&
+	       inner.len == inside->len;
+}
+
 /* Find the payload in a plaintext: 0, or the counter to drop the packet for */
-static enum xfrm_ext_stat xe_accept_trailer(u32 trailer, struct sk_buff *skb,
-					    unsigned int at, unsigned int len,
-					    struct xe_inside *inside)
+static __always_inline enum xfrm_ext_stat
+xe_accept_trailer(u32 trailer, struct sk_buff *skb, unsigned int at,
+		  unsigned int len, struct xe_inside *inside)
 {
 	u8 first[XE_TRAILER_LOOK] = {}, room[2];
 	const u8 *last;
@@ -83,6 +115,29 @@ static enum xfrm_ext_stat xe_accept_trailer(u32 trailer, struct sk_buff *skb,
 			  min_t(unsigned int, len, sizeof(first))))
 		return XFRM_EXT_STAT_RX_TRAILER;
 	return xe_trailer_parse(trailer, first, NULL, len, inside);
+}
+
+/* The same of eesp, behind the ICV */
+static noinline enum xfrm_ext_stat
+xe_eesp_inside(const struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
+	       const struct xe_frame *frame, struct xe_inside *inside)
+{
+	unsigned int at = frame->hdr_len + sa->cipher.iv_len;
+	enum xfrm_ext_stat stat;
+	u32 trailer;
+
+	/* Its sender says in clear what it should not: draft, section 3.1.2 */
+	if (frame->crypt && frame->exposed + 1 > sa->params.rx_crypt_offset) {
+		xe_audit_crypt_offset(sa, skb, seq);
+		return XFRM_EXT_STAT_RX_CRYPT_OFFSET;
+	}
+	trailer = xe_eesp_trailer(sa, frame, skb, at);
+	stat = xe_accept_trailer(trailer, skb, at,
+				 skb->len - at - sa->cipher.icv_len, inside);
+	if (stat || trailer != XFRM_EXT_TRAILER_FRONT ||
+	    sa->mode != &xe_mode_tunnel || inside->next_header == IPPROTO_NONE)
+		return stat;
+	return xe_eesp_inner_ok(skb, at, inside) ? 0 : XFRM_EXT_STAT_RX_INNER;
 }
 
 /**
@@ -125,9 +180,12 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	if (err)
 		return err;
 
-	stat = xe_accept_trailer(frame->trailer, skb, hdr_len,
-				 skb->len - hdr_len - sa->cipher.icv_len,
-				 &inside);
+	if (xe_is_eesp(sa))
+		stat = xe_eesp_inside(sa, skb, seq, frame, &inside);
+	else
+		stat = xe_accept_trailer(frame->trailer, skb, hdr_len,
+					 skb->len - hdr_len -
+					 sa->cipher.icv_len, &inside);
 	if (stat)
 		return xe_refuse(sa, stat, seq, fast, -EINVAL);
 	/* RFC 4303 section 2.6 */
@@ -177,6 +235,49 @@ static bool xe_sn_parse(const struct xe_sa *sa, const struct sk_buff *skb,
 	       seq->sn <= format->sn_max;
 }
 
+/* The IP protocol number of a packet, where its own headers say it */
+static u8 xe_eesp_protocol(const struct xe_sa *sa, const struct sk_buff *skb)
+{
+	return sa->id.family == AF_INET ? ip_hdr(skb)->protocol :
+	       skb_network_header(skb)[IP6CB(skb)->nhoff];
+}
+
+/*
+ * What is before Sequence Number and IV in eesp, and whether they have come as they
+ * shall. An SA of it takes no other format, whatever the kernel has found it for. Returns
+ * the octets of options, all of the header linear, or minus the counter to drop
+ * the packet for.
+ */
+static noinline int xe_eesp_header(const struct xe_sa *sa, struct sk_buff *skb,
+				   struct xe_seq *seq)
+{
+	unsigned int icv_len = sa->cipher.icv_len, at, len;
+	struct xe_eesp_options o;
+
+	if (!pskb_may_pull(skb, XE_EESP_LEN))
+		return -XFRM_EXT_STAT_RX_TRUNCATED;
+	if (skb->data[0] != XE_EESP_FIRST ||
+	    xe_eesp_spi(skb->data) != sa->id.spi ||
+	    (!sa->encap_len && xe_eesp_protocol(sa, skb) != sa->protocol))
+		return -XFRM_EXT_STAT_RX_HEADER;
+	len = xe_eesp_options_len(skb->data);
+	at = XE_EESP_LEN + len + sa->cipher.iv_len;
+	if (skb->len < at + icv_len || !pskb_may_pull(skb, at))
+		return -XFRM_EXT_STAT_RX_TRUNCATED;
+	if (!xe_eesp_options(skb->data + XE_EESP_BASE_LEN, len, &o))
+		return -XFRM_EXT_STAT_RX_HEADER;
+	if (o.crypt && (o.payload_at * 4 != at ||
+			at + o.exposed * 4 > skb->len - icv_len))
+		return -XFRM_EXT_STAT_RX_HEADER;
+	*seq = sa->format->parse(skb->data);
+	/* Beyond what windows remember, and what a sender of ours ever sends */
+	if (seq->sn > sa->format->sn_max) {
+		xe_audit_replay(sa, skb, *seq);
+		return -XFRM_EXT_STAT_RX_TOO_OLD;
+	}
+	return len;
+}
+
 /**
  * xe_accept - check a received packet and decrypt it
  * @sa: SA
@@ -202,7 +303,7 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	struct sk_buff *trailer;
 	struct xe_window *w;
 	struct xe_op *op;
-	int nfrags, err;
+	int nfrags, err, options;
 	bool whole;
 
 	if (unlikely(!xe_sa_ready(sa)) &&
@@ -212,6 +313,12 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	if (!sa->params.rx_subspaces)
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NO_SUBSPACES, seq, fast,
 				 -EINVAL);
+	if (xe_is_eesp(sa)) {
+		options = xe_eesp_header(sa, skb, &seq);
+		if (options < 0)
+			return xe_refuse(sa, -options, seq, fast, -EINVAL);
+		hdr_len += options;
+	}
 	/* The cipher's part is whole words, or blocks, and one at least */
 	if (skb->len < hdr_len + sa->cipher.align + icv_len ||
 	    (skb->len - hdr_len - icv_len) % sa->cipher.align ||

@@ -60,6 +60,36 @@ static int xe_life_adopt(const struct xfrm_state *x, struct xe_params *p,
 	return 0;
 }
 
+/*
+ * In eesp the mode says whether there is a Payload Info Header, which is what trailer
+ * front is, or none, which is omit (draft-ietf-ipsecme-eesp section 2.8); but whoever
+ * sends something in clear says what it is (section 3.1.2)
+ */
+static int xe_life_eesp(const struct xfrm_state *x, struct xe_params *p,
+			struct netlink_ext_ack *extack)
+{
+	u32 trailer = x->props.mode == XFRM_MODE_TUNNEL && !p->tx_crypt_offset ?
+		      XFRM_EXT_TRAILER_OMIT : XFRM_EXT_TRAILER_FRONT;
+
+	if (p->format != XFRM_EXT_FORMAT_EESP)
+		return 0;
+	if (p->trailer != XFRM_EXT_TRAILER_END && p->trailer != trailer) {
+		xe_extack(extack,
+			  "trailer %u with format eesp (%u) and mode %u: must be absent, or what the mode has, %u",
+			  p->trailer, p->format, x->props.mode, trailer);
+		return -EINVAL;
+	}
+	p->trailer = trailer;
+	/* Section 1: IP-TFS has */
+	if (x->tfcpad) {
+		xe_extack(extack,
+			  "tfcpad %u with format eesp (%u), which has none; must be 0",
+			  x->tfcpad, p->format);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* Everything about the state that can be checked before it is in place */
 static int xe_life_check(const struct xfrm_state *x,
 			 const struct xe_params *params,
@@ -131,6 +161,8 @@ static int xe_life_check_free(struct xfrm_state *x,
 
 static void xe_life_free(struct xe_sa *sa)
 {
+	if (sa->listens)
+		xe_listen_put();
 	xe_numbers_put(sa->numbers);
 	free_percpu(sa->cpu);
 	xe_crypto_exit(sa);
@@ -278,6 +310,43 @@ static void xe_life_delist(struct xe_sa *sa)
 	mutex_unlock(&xn->lock);
 }
 
+/*
+ * Section 2.5 of the draft: what is behind all headers is at a multiple of eight
+ * octets where there is IPv6, inside or outside
+ */
+static const struct xe_format *xe_life_eesp_format(const struct xfrm_state *x,
+						   const struct xe_params *p)
+{
+	bool padded = p->trailer == XFRM_EXT_TRAILER_FRONT &&
+		      (x->props.family == AF_INET6 ||
+		       (x->props.mode == XFRM_MODE_BEET &&
+			x->sel.family == AF_INET6));
+
+	return xe_eesp_format(xe_suite_has_root(x, p), p->tx_crypt_offset,
+			      padded);
+}
+
+/* What its packets are on the wire, and who takes them there */
+static int xe_life_wire(struct xe_sa *sa, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (sa->params.format != XFRM_EXT_FORMAT_EESP) {
+		sa->format = xe_params_format(&sa->params);
+		sa->protocol = sa->encap_len ? IPPROTO_UDP : IPPROTO_ESP;
+		sa->encap_type = sa->encap_len ? UDP_ENCAP_ESPINUDP : 0;
+		return 0;
+	}
+	err = xe_listen_get(extack);
+	if (err)
+		return err;
+	sa->listens = true;
+	sa->format = xe_life_eesp_format(sa->x, &sa->params);
+	sa->protocol = sa->encap_len ? IPPROTO_UDP : xe_listen_protocol();
+	sa->encap_type = XE_ENCAP_OWN;
+	return 0;
+}
+
 /**
  * xe_life_claim - make a state that is being created an extended SA
  * @x: state; its original type's init_state() has succeeded
@@ -297,11 +366,15 @@ int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
 		  struct netlink_ext_ack *extack)
 {
 	struct xe_params params = claim->params;
-	const struct xe_mode *mode = xe_mode_get(x, &params, extack);
 	struct xe_numbers *numbers;
-	int encap_len, err = 0;
+	const struct xe_mode *mode;
+	int encap_len, err;
 	struct xe_sa *sa;
 
+	err = xe_life_eesp(x, &params, extack);
+	if (err)
+		return err;
+	mode = xe_mode_get(x, &params, extack);
 	if (!mode)
 		return -EINVAL;
 	encap_len = xe_udp_check(x, extack);
@@ -347,11 +420,13 @@ int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
 		.daddr	= x->id.daddr,
 		.mark	= xe_mark(&x->mark),
 	};
-	sa->format = xe_params_format(&params);
 	sa->mode = mode;
 	sa->encap_len = encap_len;
 	sa->state = XFRM_EXT_STATE_CLAIMED;
 
+	err = xe_life_wire(sa, extack);
+	if (err)
+		goto err_free;
 	err = xe_crypto_init(sa, extack);
 	if (err)
 		goto err_free;

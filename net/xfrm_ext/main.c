@@ -31,6 +31,7 @@
  *	numbers.c	one key, one set of them
  *	lifetime.c	limits in packets, octets, time
  *	suites.c	which ciphers there are
+ *	sub.c		EESP: a key for each Sub SA
  *	crypto.c	a packet in the cipher's hands
  *	message.c	what is told of an SA
  *
@@ -56,6 +57,7 @@
  *	dummy.c		packets of nothing
  *	input.c		packets in, RFC 4303 section 3.4: window, cipher, trailer
  *	receive.c	fast path: how input.c comes by packets
+ *	listen.c	EESP has an IP protocol number of its own
  *	gro.c		the same, earlier
  *
  *  control: control.h
@@ -118,6 +120,9 @@ static int __init xe_init(void)
 {
 	int err;
 
+	err = xe_listen_init();
+	if (err)
+		return err;
 	err = register_pernet_subsys(&xe_net_ops);
 	if (err)
 		return err;

@@ -133,7 +133,8 @@ static int xe_put_state(struct sk_buff *skb, const struct xe_sa *sa)
 	    (sa->reason && nla_put_string(skb, XFRM_EXT_A_REASON, sa->reason)) ||
 	    xe_message_put_stats(skb, sum) ||
 	    nla_put_u64_64bit(skb, XFRM_EXT_A_MEMORY,
-			      atomic64_read(&sa->numbers->memory),
+			      atomic64_read(&sa->numbers->memory) +
+			      xe_subspaces_subs(&sa->params),
 			      XFRM_EXT_A_PAD) ||
 	    (out_of_range &&
 	     nla_put_u32(skb, XFRM_EXT_A_OUT_OF_RANGE, out_of_range - 1)) ||
@@ -270,7 +271,8 @@ static int xe_nl_caps(struct sk_buff *skb, struct genl_info *info)
 	if (!hdr ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_FORMATS,
 			BIT(XFRM_EXT_FORMAT_ESP64) |
-			BIT(XFRM_EXT_FORMAT_ESP)) ||
+			BIT(XFRM_EXT_FORMAT_ESP) |
+			BIT(XFRM_EXT_FORMAT_EESP)) ||
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_TRAILERS,
 			BIT(XFRM_EXT_TRAILER_END) |
 			BIT(XFRM_EXT_TRAILER_FRONT) |
@@ -299,7 +301,10 @@ static int xe_nl_caps(struct sk_buff *skb, struct genl_info *info)
 	    nla_put_u32(msg, XFRM_EXT_A_CAP_NETNS_KEYS,
 			READ_ONCE(xn->n_idle)) ||
 	    nla_put_u64_64bit(msg, XFRM_EXT_A_CAP_NETNS_KEYS_MEMORY,
-			      READ_ONCE(xn->idle_memory), XFRM_EXT_A_PAD))
+			      READ_ONCE(xn->idle_memory), XFRM_EXT_A_PAD) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_EESP_PROTOCOL,
+			xe_listen_protocol()) ||
+	    nla_put_u32(msg, XFRM_EXT_A_CAP_SUB_SAS_MAX, XFRM_EXT_SUB_SAS_MAX))
 		goto err;
 	for (i = 0; (name = xe_suite_name(i)); i++)
 		if (nla_put_string(msg, XFRM_EXT_A_CAP_ALGORITHM, name))

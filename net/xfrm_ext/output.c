@@ -199,11 +199,16 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 			 next_header);
 	xe_iv_build(sa, iv, op->frame.number);
 	sa->format->build(header, sa->id.spi, seq);
+	if (xe_is_eesp(sa) && sa->params.tx_crypt_offset) {
+		op->frame.exposed = xe_exposed(sa, payload_len);
+		xe_eesp_crypt_build(header, xe_crypt_at(sa) / 4,
+				    op->frame.exposed / 4);
+	}
 	if (sa->encap_len)
 		xe_udp_build(sa, skb, seq.subspace);
 	if (unlikely(sa->params.flags & XFRM_EXT_SA_F_SPREAD))
 		xe_spread_label(sa, skb, seq.subspace);
-	*skb_mac_header(skb) = sa->encap_len ? IPPROTO_UDP : IPPROTO_ESP;
+	*skb_mac_header(skb) = sa->protocol;
 	/* Before the cipher: a packet that it finishes later goes on at once */
 	outer_len = -skb_network_offset(skb);
 	__skb_push(skb, outer_len);

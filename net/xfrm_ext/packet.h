@@ -6,6 +6,7 @@
 #define XFRM_EXT_PACKET_H
 
 #include "crypto.h"
+#include "eesp.h"
 #include "mode.h"
 #include "state.h"
 
@@ -33,6 +34,19 @@ static inline u32 xe_select(const struct xe_sa *sa, const struct sk_buff *skb,
 	if (unlikely(s->by != XFRM_EXT_SELECT_CPU))
 		class = xe_classify(sa, skb, next_header);
 	return xe_select_place(s, class, raw_smp_processor_id());
+}
+
+/* Octets from the header to the plaintext, of a packet that is sent */
+static inline unsigned int xe_crypt_at(const struct xe_sa *sa)
+{
+	return sa->format->hdr_len + sa->cipher.iv_len;
+}
+
+/* How much of a plaintext is sent as it is: whole words, no more than the payload has */
+static inline unsigned int xe_exposed(const struct xe_sa *sa,
+				      unsigned int payload_len)
+{
+	return min(sa->params.tx_crypt_offset - 1, payload_len) & ~3u;
 }
 
 /* output.c APIs: */
@@ -68,6 +82,12 @@ void xe_receive(struct xe_sa *sa, struct sk_buff *skb, bool private);
 /* Process context: */
 int xe_receive_init(void);
 void xe_receive_exit(void);
+
+/* listen.c APIs: process context */
+int xe_listen_get(struct netlink_ext_ack *extack);
+void xe_listen_put(void);
+u8 xe_listen_protocol(void);
+int xe_listen_init(void);
 
 /* gro.c APIs: process context */
 int xe_gro_init(void);

@@ -14,6 +14,11 @@ const struct nla_policy xe_params_policy[XE_PARAMS_MAXATTR + 1] = {
 	[XFRM_EXT_A_TX_START]		= { .type = NLA_U64 },
 };
 
+static bool xe_params_eesp(const struct xe_params *p)
+{
+	return p->format == XFRM_EXT_FORMAT_EESP;
+}
+
 /* Take a number that is there and in range; leave *value if it is absent */
 static int xe_parse_u32(struct genl_info *info, int attr, const char *name,
 			u32 min, u32 max, u32 *value)
@@ -44,12 +49,14 @@ static int xe_parse_u64(struct genl_info *info, int attr, const char *name,
  * xe_params_format - the layout that an SA has
  * @p: what it is; format and flags are looked at
  *
- * Return: the format.
+ * Return: the format; of eesp, where mode and key matter as well, one of its formats.
  */
 const struct xe_format *xe_params_format(const struct xe_params *p)
 {
 	if (p->format == XFRM_EXT_FORMAT_ESP64)
 		return &xe_format_esp64;
+	if (p->format == XFRM_EXT_FORMAT_EESP)
+		return xe_eesp_format(true, false, false);
 	return p->flags & XFRM_EXT_SA_F_ESN ? &xe_format_esn : &xe_format_esp;
 }
 
@@ -73,6 +80,8 @@ static int xe_parse_strays(struct genl_info *info, const struct xe_params *p)
 		{ XFRM_EXT_A_TX_START, "tx-start", true },
 		{ XFRM_EXT_A_TX_WARN, "tx-warn", true },
 		{ XFRM_EXT_A_WINDOW, "window", false },
+		{ XFRM_EXT_A_TX_CRYPT_OFFSET, "tx-crypt-offset", true },
+		{ XFRM_EXT_A_RX_CRYPT_OFFSET, "rx-crypt-offset", false },
 	};
 	int i;
 
@@ -138,9 +147,15 @@ static int xe_parse_flags(struct genl_info *info, struct xe_params *p)
 				      p->flags, XE_FLAGS);
 	if (p->flags & XFRM_EXT_SA_F_SPREAD && p->format == XFRM_EXT_FORMAT_ESP)
 		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
-				      "spread on with format esp (%u), which has one counter: must be esp64 (%u)",
+				      "spread on with format esp (%u), which has one counter: must be esp64 (%u) or eesp (%u)",
 				      XFRM_EXT_FORMAT_ESP,
-				      XFRM_EXT_FORMAT_ESP64);
+				      XFRM_EXT_FORMAT_ESP64,
+				      XFRM_EXT_FORMAT_EESP);
+	/* Off, the draft has packets without numbers, for which both ends must be told */
+	if (p->flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION && xe_params_eesp(p))
+		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
+				      "replay protection off with format eesp (%u): packets without numbers are not supported",
+				      XFRM_EXT_FORMAT_EESP);
 	if (!(p->flags & XFRM_EXT_SA_F_ESN))
 		return 0;
 	if (p->format != XFRM_EXT_FORMAT_ESP)
@@ -152,6 +167,77 @@ static int xe_parse_flags(struct genl_info *info, struct xe_params *p)
 		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
 				      "esn on with replay protection off: there is no window to tell the high half from");
 	return 0;
+}
+
+static int xe_parse_crypt_offset(struct genl_info *info, int attr,
+				 const char *name, u32 *value)
+{
+	u32 octets = 0;
+	int err;
+
+	if (!info->attrs[attr])
+		return 0;
+	err = xe_parse_u32(info, attr, name, 0, XFRM_EXT_CRYPT_OFFSET_MAX,
+			   &octets);
+	if (err)
+		return err;
+	if (octets % 4)
+		return xe_refuse_attr(info, attr,
+				      "%s %u: must be a multiple of 4", name,
+				      octets);
+	*value = octets + 1;
+	return 0;
+}
+
+/* What only eesp has, and what it leaves to the mode */
+static int xe_parse_eesp(struct genl_info *info, struct xe_params *p)
+{
+	static const struct {
+		int attr;
+		const char *name;
+	} of[] = {
+		{ XFRM_EXT_A_SUB_KEY, "sub-key" },
+		{ XFRM_EXT_A_TX_CRYPT_OFFSET, "tx-crypt-offset" },
+		{ XFRM_EXT_A_RX_CRYPT_OFFSET, "rx-crypt-offset" },
+	};
+	int i, err;
+
+	for (i = 0; i < ARRAY_SIZE(of) && !xe_params_eesp(p); i++)
+		if (info->attrs[of[i].attr])
+			return xe_refuse_attr(info, of[i].attr,
+					      "%s %u with format %u, which has none: must be eesp (%u)",
+					      of[i].name,
+					      nla_get_u32(info->attrs[of[i].attr]),
+					      p->format, XFRM_EXT_FORMAT_EESP);
+	if (!xe_params_eesp(p))
+		return 0;
+	if (info->attrs[XFRM_EXT_A_TRAILER] &&
+	    p->trailer == XFRM_EXT_TRAILER_END)
+		return xe_refuse_attr(info, XFRM_EXT_A_TRAILER,
+				      "trailer end (%u) with format eesp (%u), which has none at the end: must be absent, as its mode says where that stands",
+				      XFRM_EXT_TRAILER_END,
+				      XFRM_EXT_FORMAT_EESP);
+	err = xe_parse_u32(info, XFRM_EXT_A_SUB_KEY, "sub-key", 128, 256,
+			   &p->sub_key);
+	if (!err)
+		err = xe_parse_crypt_offset(info, XFRM_EXT_A_TX_CRYPT_OFFSET,
+					    "tx-crypt-offset",
+					    &p->tx_crypt_offset);
+	if (!err)
+		err = xe_parse_crypt_offset(info, XFRM_EXT_A_RX_CRYPT_OFFSET,
+					    "rx-crypt-offset",
+					    &p->rx_crypt_offset);
+	return err;
+}
+
+/* Subspaces of a direction, no more than the format has */
+static int xe_parse_subspaces(struct genl_info *info, int attr,
+			      const char *name, const struct xe_params *p,
+			      u32 *value)
+{
+	return xe_parse_u32(info, attr, name, 1,
+			    xe_params_eesp(p) ? XFRM_EXT_SUB_SAS_MAX :
+						XFRM_EXT_SUBSPACES_MAX, value);
 }
 
 static int xe_parse_dscp(struct genl_info *info, struct xe_select *s)
@@ -307,7 +393,7 @@ int xe_params_parse(struct genl_info *info, struct xe_params *p, bool both)
 		.memory_max	= XFRM_EXT_MEMORY_MAX_DEFAULT,
 	};
 	err = xe_parse_u32(info, XFRM_EXT_A_FORMAT, "format", 0,
-			   XFRM_EXT_FORMAT_ESP, &p->format);
+			   XFRM_EXT_FORMAT_EESP, &p->format);
 	if (!err)
 		err = xe_parse_u32(info, XFRM_EXT_A_TRAILER, "trailer", 0,
 				   XFRM_EXT_TRAILER_OMIT, &p->trailer);
@@ -317,19 +403,19 @@ int xe_params_parse(struct genl_info *info, struct xe_params *p, bool both)
 	if (!err)
 		err = xe_parse_flags(info, p);
 	if (!err)
+		err = xe_parse_eesp(info, p);
+	if (!err)
 		err = xe_parse_one_counter(info, p);
 	if (both && p->format == XFRM_EXT_FORMAT_ESP) {
 		p->tx_subspaces = 1;
 		p->rx_subspaces = 1;
 	}
 	if (!err)
-		err = xe_parse_u32(info, XFRM_EXT_A_TX_SUBSPACES,
-				   "tx-subspaces", 1, XFRM_EXT_SUBSPACES_MAX,
-				   &p->tx_subspaces);
+		err = xe_parse_subspaces(info, XFRM_EXT_A_TX_SUBSPACES,
+					 "tx-subspaces", p, &p->tx_subspaces);
 	if (!err)
-		err = xe_parse_u32(info, XFRM_EXT_A_RX_SUBSPACES,
-				   "rx-subspaces", 1, XFRM_EXT_SUBSPACES_MAX,
-				   &p->rx_subspaces);
+		err = xe_parse_subspaces(info, XFRM_EXT_A_RX_SUBSPACES,
+					 "rx-subspaces", p, &p->rx_subspaces);
 	if (!err)
 		err = xe_parse_strays(info, p);
 	if (!err)
@@ -380,6 +466,25 @@ static int xe_put_tx_params(struct sk_buff *skb, const struct xe_params *p)
 	return 0;
 }
 
+/* Of what a rule says of eesp there is no more until an SA has a mode and a key */
+static int xe_put_eesp_params(struct sk_buff *skb, const struct xe_params *p)
+{
+	if (p->trailer != XFRM_EXT_TRAILER_END &&
+	    nla_put_u32(skb, XFRM_EXT_A_TRAILER, p->trailer))
+		return -EMSGSIZE;
+	if (p->sub_key && nla_put_u32(skb, XFRM_EXT_A_SUB_KEY, p->sub_key))
+		return -EMSGSIZE;
+	if (p->tx_crypt_offset &&
+	    nla_put_u32(skb, XFRM_EXT_A_TX_CRYPT_OFFSET,
+			p->tx_crypt_offset - 1))
+		return -EMSGSIZE;
+	if (p->rx_crypt_offset &&
+	    nla_put_u32(skb, XFRM_EXT_A_RX_CRYPT_OFFSET,
+			p->rx_crypt_offset - 1))
+		return -EMSGSIZE;
+	return 0;
+}
+
 /**
  * xe_params_put - say what an SA is
  * @skb: answer
@@ -390,7 +495,8 @@ static int xe_put_tx_params(struct sk_buff *skb, const struct xe_params *p)
 int xe_params_put(struct sk_buff *skb, const struct xe_params *p)
 {
 	if (nla_put_u32(skb, XFRM_EXT_A_FORMAT, p->format) ||
-	    nla_put_u32(skb, XFRM_EXT_A_TRAILER, p->trailer) ||
+	    (xe_params_eesp(p) ? xe_put_eesp_params(skb, p) :
+	     nla_put_u32(skb, XFRM_EXT_A_TRAILER, p->trailer)) ||
 	    nla_put_u32(skb, XFRM_EXT_A_IV, p->iv) ||
 	    nla_put_u64_64bit(skb, XFRM_EXT_A_MEMORY_MAX, p->memory_max,
 			      XFRM_EXT_A_PAD) ||

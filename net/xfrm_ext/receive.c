@@ -175,7 +175,7 @@ static int xe_rcv(struct sk_buff *skb, u16 family, const void *daddr,
 	    sa->x->if_id)
 		return -EINVAL;
 	/* Encapsulated, and should not be, or the reverse: the kernel counts */
-	if (encap_type != (sa->encap_len ? UDP_ENCAP_ESPINUDP : 0))
+	if (encap_type != sa->encap_type)
 		return -EINVAL;
 
 	xe_receive(sa, skb, false);
@@ -196,12 +196,14 @@ static int xe_rcv6(struct sk_buff *skb)
 	return xe_rcv(skb, AF_INET6, &daddr, 0);
 }
 
-/* Behind UDP */
+/* Behind UDP. With an SPI it is listen.c that has the kernel go on with an SA of eesp */
 static int xe_rcv4_encap(struct sk_buff *skb, int nexthdr, __be32 spi,
 			 int encap_type)
 {
 	__be32 daddr = ip_hdr(skb)->daddr;
 
+	if (spi)
+		return -EINVAL;
 	return xe_rcv(skb, AF_INET, &daddr, encap_type);
 }
 
@@ -210,6 +212,8 @@ static int xe_rcv6_encap(struct sk_buff *skb, int nexthdr, __be32 spi,
 {
 	struct in6_addr daddr = ipv6_hdr(skb)->daddr;
 
+	if (spi)
+		return -EINVAL;
 	return xe_rcv(skb, AF_INET6, &daddr, encap_type);
 }
 

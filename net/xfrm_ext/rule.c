@@ -193,7 +193,8 @@ static int xe_rule_parse_plain(struct genl_info *info)
 	int attr;
 
 	for (attr = XFRM_EXT_A_FORMAT; attr <= XE_PARAMS_MAXATTR; attr++)
-		if (info->attrs[attr])
+		if (info->attrs[attr] && (attr <= XFRM_EXT_A_FLAGS ||
+					  attr >= XFRM_EXT_A_SUB_KEY))
 			return xe_refuse_attr(info, attr,
 					      "attribute %d says what an SA shall be, and the rule that it shall be plain",
 					      attr);

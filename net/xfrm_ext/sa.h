@@ -6,6 +6,7 @@
 #ifndef XFRM_EXT_SA_H
 #define XFRM_EXT_SA_H
 
+#include <linux/jump_label.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/skbuff.h>
@@ -20,6 +21,7 @@
 
 struct crypto_aead;
 struct genl_family;
+struct netlink_ext_ack;
 struct xe_gate;
 struct xe_mode;
 struct xe_rule;
@@ -66,6 +68,9 @@ static inline struct xfrm_mark xe_mark(const struct xfrm_mark *mark)
  *            it has been released, one more if none is left
  * @tx_warn: number from which on its end is near
  * @memory_max: octets; what all subspaces in use take is no more
+ * @sub_key: bits of key that each Sub SA of eesp has; of what else there is, not used
+ * @tx_crypt_offset: 1 + octets of each packet that are sent in clear; 0: no such option
+ * @rx_crypt_offset: 1 + the most octets that are accepted so; 0: none
  */
 struct xe_params {
 	u32 format;
@@ -80,6 +85,9 @@ struct xe_params {
 	u64 tx_start;
 	u64 tx_warn;
 	u64 memory_max;
+	u32 sub_key;
+	u32 tx_crypt_offset;
+	u32 rx_crypt_offset;
 };
 
 /**
@@ -182,7 +190,7 @@ struct xe_alarm {
 
 /**
  * struct xe_cipher - how an SA's packets are protected
- * @aead: transform, keyed
+ * @aead: transform, keyed; in eesp, where each Sub SA has its own, without a key
  * @align: what the length of a plaintext is a multiple of, a power of two from 4
  *         on
  * @icv_len: octets
@@ -192,7 +200,8 @@ struct xe_alarm {
  * @iv_in_aad: it is authenticated as the header is
  * @mac_only: so is the plaintext, which is not encrypted
  * @may_wait: it may finish a packet later
- * @salt: of the nonce
+ * @key_len: octets of key without salt
+ * @salt: of the nonce; in eesp each Sub SA has its own
  * @req_at: octets from an op's beginning to its request
  * @sg_at: octets from an op's beginning to its scatter list
  */
@@ -206,9 +215,22 @@ struct xe_cipher {
 	bool iv_in_aad;
 	bool mac_only;
 	bool may_wait;
+	unsigned int key_len;
 	struct xe_salt salt;
 	unsigned int req_at;
 	unsigned int sg_at;
+};
+
+/**
+ * struct xe_sub - what a Sub SA of eesp has for itself
+ * @aead: transform, with its key
+ * @salt: of its nonces
+ *
+ * Lengths and blocks are those of xe_sa::cipher.
+ */
+struct xe_sub {
+	struct crypto_aead *aead;
+	struct xe_salt salt;
 };
 
 /**
@@ -227,7 +249,15 @@ struct xe_cipher {
  * @format: the layout
  * @mode: what it is put around
  * @encap_len: octets of UDP header between outer header and ESP
+ * @encap_type: what the kernel says of packets of this SA that come to who takes ESP;
+ *              XE_ENCAP_OWN: they come to somebody else
+ * @protocol: IP protocol number, of what stands behind the outer header
  * @cipher: how packets are protected
+ * @subs: in eesp, what each Sub SA has: see xe_sub_of(); else NULL
+ * @n_subs: how many
+ * @sub_gap: between the last Subspace ID of those received and the first of those only
+ *           sent
+ * @listens: it holds what takes packets of eesp's protocol
  * @exact: near a limit: no credit, see lifetime.c; under xfrm_state::lock
  * @state: enum xfrm_ext_state; packets pass in XFRM_EXT_STATE_READY only,
  *         read with acquire
@@ -262,7 +292,13 @@ struct xe_sa {
 	const struct xe_format *format;
 	const struct xe_mode *mode;
 	unsigned int encap_len;
+	int encap_type;
+	u8 protocol;
 	struct xe_cipher cipher;
+	struct xe_sub *subs;
+	u32 n_subs;
+	u32 sub_gap;
+	bool listens;
 	bool exact;
 	int state;
 	const char *reason;
@@ -284,19 +320,32 @@ struct xe_sa {
 	struct list_head rule_list;
 };
 
-/**
- * xe_cipher_of - the cipher of a subspace
- * @sa: SA
- * @subspace: Subspace ID
- *
- * All subspaces have the same lengths and blocks, which are in xe_sa::cipher.
- *
- * Return: the same for all today: one key does for an SA.
- */
-static inline const struct xe_cipher *xe_cipher_of(const struct xe_sa *sa,
-						   u32 subspace)
+/* No packet comes so: see xe_sa::encap_type */
+#define XE_ENCAP_OWN	(-1)
+
+/* There are SAs in eesp; where there are none, nobody pays for asking */
+DECLARE_STATIC_KEY_FALSE(xe_eesp_used);
+
+/* Is it one of them? Context: any, from when it can carry packets on */
+static inline bool xe_is_eesp(const struct xe_sa *sa)
 {
-	return &sa->cipher;
+	return static_branch_unlikely(&xe_eesp_used) && sa->subs;
+}
+
+/**
+ * xe_sub_of - what a Sub SA has for itself
+ * @sa: SA in eesp
+ * @subspace: Subspace ID, one that it sends or receives in
+ *
+ * Those it receives in, from 0 on, and behind them what it only sends in.
+ *
+ * Return: the Sub SA.
+ */
+static inline const struct xe_sub *xe_sub_of(const struct xe_sa *sa,
+					     u32 subspace)
+{
+	return &sa->subs[subspace < sa->params.rx_subspaces ?
+			 subspace : subspace - sa->sub_gap];
 }
 
 /* Count what this CPU alone counts, and with BH off only */
@@ -318,6 +367,8 @@ void xe_audit_replay(const struct xe_sa *sa, const struct sk_buff *skb,
 		     struct xe_seq seq);
 void xe_audit_icv(const struct xe_sa *sa, const struct sk_buff *skb,
 		  struct xe_seq seq);
+void xe_audit_crypt_offset(const struct xe_sa *sa, const struct sk_buff *skb,
+			   struct xe_seq seq);
 
 /* subspace.c APIs: any context, as long as the state is alive */
 int xe_subspaces_init(struct xe_numbers *n);
@@ -334,6 +385,7 @@ static inline u64 xe_numbers_seen(const struct xe_numbers *n, u32 subspace)
 }
 
 u64 xe_subspaces_idle(const struct xe_params *p);
+u64 xe_subspaces_subs(const struct xe_params *p);
 u64 xe_subspaces_memory(const struct xe_params *p);
 struct xe_counter *xe_counter_make(struct xe_sa *sa, u32 place, gfp_t gfp,
 				   bool *first);

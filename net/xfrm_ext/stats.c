@@ -57,6 +57,8 @@ static const struct xe_reason xe_reasons[XFRM_EXT_STAT_MAX + 1] = {
 	[XFRM_EXT_STAT_RX_NOMEM] = { "rx-nomem", LINUX_MIB_XFRMINERROR },
 	[XFRM_EXT_STAT_RX_NOMEM_WINDOW] = { "rx-nomem-window", LINUX_MIB_XFRMINERROR },
 	[XFRM_EXT_STAT_RX_CRYPTO] = { "rx-crypto", LINUX_MIB_XFRMINSTATEPROTOERROR },
+	[XFRM_EXT_STAT_RX_HEADER] = { "rx-header", LINUX_MIB_XFRMINHDRERROR },
+	[XFRM_EXT_STAT_RX_CRYPT_OFFSET] = { "rx-crypt-offset", LINUX_MIB_XFRMINSTATEPROTOERROR },
 };
 
 static void __maybe_unused xe_trace_address(u8 *to, u16 family,

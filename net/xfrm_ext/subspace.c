@@ -21,6 +21,31 @@ u64 xe_subspaces_idle(const struct xe_params *p)
 	       p->rx_subspaces * (u64)sizeof(struct xe_window *);
 }
 
+/*
+ * What the kernel allocates for a transform and does not tell the size of: an estimate,
+ * of GCM with the tables that it has without help of the CPU, rounded up
+ */
+#define XE_SUB_KERNEL	8192
+
+/**
+ * xe_subspaces_subs - what the transforms of an SA's Sub SAs take
+ * @p: what it is; with another format it has none
+ *
+ * They are the SA's, not those of the numbers that other SAs may have as well.
+ *
+ * Return: octets.
+ */
+u64 xe_subspaces_subs(const struct xe_params *p)
+{
+	u32 end = p->tx_subspaces ? p->tx_base + p->tx_subspaces : 0;
+	u32 start = max(p->tx_base, p->rx_subspaces);
+	u64 n = p->rx_subspaces + (end > start ? end - start : 0);
+
+	if (p->format != XFRM_EXT_FORMAT_EESP)
+		return 0;
+	return n * (sizeof(struct xe_sub) + XE_SUB_KERNEL);
+}
+
 /**
  * xe_subspaces_memory - the most that an SA's subspaces can take
  * @p: what it shall be
@@ -33,7 +58,8 @@ u64 xe_subspaces_memory(const struct xe_params *p)
 
 	if (!(p->flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION))
 		rx = xe_window_bytes(p->window);
-	return xe_subspaces_idle(p) + p->rx_subspaces * rx +
+	return xe_subspaces_idle(p) + xe_subspaces_subs(p) +
+	       p->rx_subspaces * rx +
 	       p->tx_subspaces * (u64)sizeof(struct xe_counter);
 }
 

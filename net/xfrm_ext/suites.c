@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "crypto.h"
+#include "sskdf.h"
 
 /**
  * struct xe_aead - an AEAD
@@ -118,27 +119,143 @@ static int xe_refuse_key(const struct xe_aead *a, unsigned int bits,
 	return -EINVAL;
 }
 
+static const struct xe_aead *xe_suite_find(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(xe_aeads); i++)
+		if (!strcmp(name, xe_aeads[i].name))
+			return &xe_aeads[i];
+	return NULL;
+}
+
+/* Does a cipher take a key of so many octets? */
+static bool xe_suite_takes(const struct xe_aead *a, unsigned int len)
+{
+	const u8 *l;
+
+	for (l = a->key_lens; *l; l++)
+		if (len == *l)
+			return true;
+	return false;
+}
+
+static unsigned int xe_suite_octets(const struct xfrm_state *x)
+{
+	return DIV_ROUND_UP(x->aead->alg_key_len, 8);
+}
+
+/**
+ * xe_suite_has_root - is an SA's key one that those of its Sub SAs are derived from?
+ * @x: state
+ * @params: what it shall be
+ *
+ * Context: process.
+ */
+bool xe_suite_has_root(const struct xfrm_state *x,
+		       const struct xe_params *params)
+{
+	return params->format == XFRM_EXT_FORMAT_EESP && x->aead &&
+	       xe_sskdf_root(xe_suite_octets(x));
+}
+
+/**
+ * xe_suite_standin - a key for the kernel's own type of an SA that has a root key
+ * @x: state of which xe_suite_has_root() is true
+ *
+ * That type wants a key for the cipher, and makes a transform that no packet ever
+ * comes to. It has zeros.
+ *
+ * Context: process, may sleep.
+ * Return: for kfree(), or NULL.
+ */
+struct xfrm_algo_aead *xe_suite_standin(const struct xfrm_state *x)
+{
+	const struct xe_aead *a = xe_suite_find(x->aead->alg_name);
+	/* One that we do not know is refused there or here */
+	unsigned int len = a ? a->key_lens[0] + a->salt_len : 0;
+	struct xfrm_algo_aead *alg;
+
+	alg = kzalloc(sizeof(*alg) + len, GFP_KERNEL_ACCOUNT);
+	if (!alg)
+		return NULL;
+	strscpy(alg->alg_name, x->aead->alg_name, sizeof(alg->alg_name));
+	alg->alg_key_len = len * 8;
+	alg->alg_icv_len = x->aead->alg_icv_len;
+	return alg;
+}
+
+/* How long the keys of Sub SAs are: what was asked for, or the longest */
+static int xe_suite_sub_key(struct xe_sa *sa, const struct xe_aead *a,
+			    struct netlink_ext_ack *extack)
+{
+	const u8 *last = a->key_lens;
+	u32 bits = sa->params.sub_key;
+
+	while (last[1])
+		last++;
+	if (!bits) {
+		sa->params.sub_key = *last * 8;
+	} else if (bits % 8 || !xe_suite_takes(a, bits / 8)) {
+		xe_extack(extack,
+			  "sub-key %u with aead %s: must be %u to %u in steps of 64",
+			  bits, a->name, a->key_lens[0] * 8, *last * 8);
+		return -EINVAL;
+	}
+	sa->cipher.key_len = sa->params.sub_key / 8;
+	return 0;
+}
+
+/* Of eesp: several Sub SAs need a root key, and one that has none takes it as it is */
+static int xe_suite_key_of(struct xe_sa *sa, const struct xe_aead *a,
+			   struct netlink_ext_ack *extack)
+{
+	const struct xfrm_algo_aead *alg = sa->x->aead;
+	const struct xe_params *p = &sa->params;
+
+	if (xe_suite_has_root(sa->x, p))
+		return xe_suite_sub_key(sa, a, extack);
+	if (alg->alg_key_len % 8 ||
+	    alg->alg_key_len / 8 < a->salt_len ||
+	    !xe_suite_takes(a, alg->alg_key_len / 8 - a->salt_len))
+		return xe_refuse_key(a, alg->alg_key_len, extack);
+	sa->cipher.key_len = alg->alg_key_len / 8 - a->salt_len;
+	if (p->format != XFRM_EXT_FORMAT_EESP)
+		return 0;
+	if (p->sub_key) {
+		xe_extack(extack,
+			  "sub-key %u with a key of %u bits, which is no root key: must have 256, 384 or 512 bits",
+			  p->sub_key, alg->alg_key_len);
+		return -EINVAL;
+	}
+	if (p->tx_subspaces > 1 || p->rx_subspaces > 1 || p->tx_base) {
+		xe_extack(extack,
+			  "several Sub SAs with a key of %u bits, which is no root key to derive theirs from: must have 256, 384 or 512 bits",
+			  alg->alg_key_len);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int xe_suite_aead(struct xe_sa *sa, char *name, struct xe_key *key,
 			 struct netlink_ext_ack *extack)
 {
 	const struct xfrm_algo_aead *alg = sa->x->aead;
-	const struct xe_aead *a = xe_aeads;
+	const struct xe_aead *a = xe_suite_find(alg->alg_name);
 	struct xe_cipher *c = &sa->cipher;
-	const u8 *len;
+	bool root = xe_suite_has_root(sa->x, &sa->params);
+	unsigned int len;
 	int err;
 
-	while (strcmp(alg->alg_name, a->name))
-		if (++a == xe_aeads + ARRAY_SIZE(xe_aeads)) {
-			xe_extack(extack,
-				  "aead %s not supported; ip xfrm ext capabilities lists those that are",
-				  alg->alg_name);
-			return -EINVAL;
-		}
-	for (len = a->key_lens; *len; len++)
-		if (alg->alg_key_len == (*len + a->salt_len) * 8)
-			break;
-	if (!*len)
-		return xe_refuse_key(a, alg->alg_key_len, extack);
+	if (!a) {
+		xe_extack(extack,
+			  "aead %s not supported; ip xfrm ext capabilities lists those that are",
+			  alg->alg_name);
+		return -EINVAL;
+	}
+	err = xe_suite_key_of(sa, a, extack);
+	if (err)
+		return err;
 	if (alg->alg_icv_len < a->icv_min || alg->alg_icv_len > 128 ||
 	    alg->alg_icv_len % 32) {
 		if (a->icv_min == 128)
@@ -159,10 +276,11 @@ static int xe_suite_aead(struct xe_sa *sa, char *name, struct xe_key *key,
 		return -EINVAL;
 	}
 
-	err = xe_key_alloc(key, *len);
+	len = root ? xe_suite_octets(sa->x) : c->key_len;
+	err = xe_key_alloc(key, len);
 	if (err)
 		return err;
-	memcpy(key->octets, alg->alg_key, *len);
+	memcpy(key->octets, alg->alg_key, len);
 	strscpy(name, a->bare, CRYPTO_MAX_ALG_NAME);
 	c->icv_len = alg->alg_icv_len / 8;
 	c->iv_len = sa->params.iv == XFRM_EXT_IV_IMPLICIT ? 0 : 8;
@@ -170,7 +288,9 @@ static int xe_suite_aead(struct xe_sa *sa, char *name, struct xe_key *key,
 	c->mac_only = a->mac_only;
 	c->salt.at = a->salt_at;
 	c->salt.len = a->salt_len;
-	memcpy(c->salt.octets, alg->alg_key + *len, a->salt_len);
+	/* Behind a root key there is none */
+	if (!root)
+		memcpy(c->salt.octets, alg->alg_key + len, a->salt_len);
 	return 0;
 }
 
@@ -258,6 +378,13 @@ static int xe_suite_pair(struct xe_sa *sa, char *name, struct xe_key *key,
 int xe_suite_get(struct xe_sa *sa, char *name, struct xe_key *key,
 		 struct netlink_ext_ack *extack)
 {
+	/* draft-ietf-ipsecme-eesp section 4.3 */
+	if (sa->params.format == XFRM_EXT_FORMAT_EESP && !sa->x->aead) {
+		xe_extack(extack,
+			  "format eesp (%u) with enc and auth: must be an aead",
+			  XFRM_EXT_FORMAT_EESP);
+		return -EINVAL;
+	}
 	/* The kernel's own type has seen to it that there is one of both */
 	return sa->x->aead ? xe_suite_aead(sa, name, key, extack) :
 			     xe_suite_pair(sa, name, key, extack);

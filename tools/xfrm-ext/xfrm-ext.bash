@@ -28,7 +28,7 @@ _xfrm_ext() {
 	done
 	case $prev in
 	-b | -batch | key-file | state) compopt -o default; COMPREPLY=(); return ;;
-	format) words='esp64 esp' ;;
+	format) words='esp64 esp eesp' ;;
 	trailer) words='end front omit' ;;
 	iv) words='explicit implicit' ;;
 	select) words='cpu dscp mark flow' ;;
@@ -47,7 +47,7 @@ _xfrm_ext() {
 		;;
 	tx-subspaces | tx-base | select-cpus | select-dscp | select-mask | select-shift | tx-start | \
 		tx-warn | rx-subspaces | window | memory-max | mark | mask | if_id | gap | len | \
-		interval | count | tfcpad | highest) ;;
+		interval | count | tfcpad | highest | sub-key | tx-crypt-offset | rx-crypt-offset) ;;
 	*)
 		case $command in
 		'') words="$commands -json -statistics -details -timestamp -batch -4 -6" ;;

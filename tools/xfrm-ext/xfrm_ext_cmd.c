@@ -88,6 +88,8 @@ static void print_capabilities(struct nlmsghdr *answer)
 	print_set("mode", tb[XFRM_EXT_A_CAP_MODES], XFRM_EXT_A_UNSPEC);
 	print_set("flags", tb[XFRM_EXT_A_CAP_FLAGS], XFRM_EXT_A_FLAGS);
 	print_number("subspaces-max", tb[XFRM_EXT_A_CAP_SUBSPACES_MAX]);
+	print_number("sub-sas-max", tb[XFRM_EXT_A_CAP_SUB_SAS_MAX]);
+	print_number("eesp-protocol", tb[XFRM_EXT_A_CAP_EESP_PROTOCOL]);
 	print_number("window-min", tb[XFRM_EXT_A_CAP_WINDOW_MIN]);
 	print_number("window-max", tb[XFRM_EXT_A_CAP_WINDOW_MAX]);
 	print_number("announce-ttl", tb[XFRM_EXT_A_CAP_ANNOUNCE_TTL]);

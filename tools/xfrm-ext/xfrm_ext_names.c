@@ -104,6 +104,11 @@ static const struct ext_attr {
 	[XFRM_EXT_A_CAP_NETNS_KEYS]	= { "cap-netns-keys", EXT_U32 },
 	[XFRM_EXT_A_CAP_NETNS_KEYS_MEMORY] = { "cap-netns-keys-memory", EXT_U64 },
 	[XFRM_EXT_A_SAS]		= { "sas", EXT_U32 },
+	[XFRM_EXT_A_SUB_KEY]		= { "sub-key", EXT_U32 },
+	[XFRM_EXT_A_TX_CRYPT_OFFSET]	= { "tx-crypt-offset", EXT_U32 },
+	[XFRM_EXT_A_RX_CRYPT_OFFSET]	= { "rx-crypt-offset", EXT_U32 },
+	[XFRM_EXT_A_CAP_EESP_PROTOCOL]	= { "cap-eesp-protocol", EXT_U32 },
+	[XFRM_EXT_A_CAP_SUB_SAS_MAX]	= { "cap-sub-sas-max", EXT_U32 },
 };
 
 _Static_assert(ARRAY_SIZE(ext_attrs) == XFRM_EXT_A_MAX + 1,
@@ -142,6 +147,8 @@ static const char * const stat_names[] = {
 	[XFRM_EXT_STAT_RX_NOMEM]	= "rx-nomem",
 	[XFRM_EXT_STAT_RX_NOMEM_WINDOW]	= "rx-nomem-window",
 	[XFRM_EXT_STAT_RX_CRYPTO]	= "rx-crypto",
+	[XFRM_EXT_STAT_RX_HEADER]	= "rx-header",
+	[XFRM_EXT_STAT_RX_CRYPT_OFFSET]	= "rx-crypt-offset",
 };
 
 _Static_assert(ARRAY_SIZE(stat_names) == XFRM_EXT_STAT_MAX + 1,

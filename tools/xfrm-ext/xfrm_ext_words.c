@@ -18,6 +18,7 @@
 static const char * const format_names[] = {
 	[XFRM_EXT_FORMAT_ESP64] = "esp64",
 	[XFRM_EXT_FORMAT_ESP] = "esp",
+	[XFRM_EXT_FORMAT_EESP] = "eesp",
 	NULL
 };
 
@@ -86,6 +87,9 @@ static const struct ext_word {
 	{ "spread", XFRM_EXT_A_FLAGS, 4, off_names, XFRM_EXT_SA_F_SPREAD },
 	{ "beet-frag", XFRM_EXT_A_FLAGS, 4, off_names,
 	  XFRM_EXT_SA_F_BEET_FRAG },
+	{ "sub-key", XFRM_EXT_A_SUB_KEY, 4, NULL, 0, -1 },
+	{ "tx-crypt-offset", XFRM_EXT_A_TX_CRYPT_OFFSET, 4, NULL, 0, -1 },
+	{ "rx-crypt-offset", XFRM_EXT_A_RX_CRYPT_OFFSET, 4, NULL, 0, -1 },
 };
 
 _Static_assert(ARRAY_SIZE(ext_words) <= 32,
@@ -312,7 +316,9 @@ bool xfrm_ext_parse_word(struct xfrm_ext_params *params, int *argcp,
 void xfrm_ext_ask_defaults(struct xfrm_ext_params *params)
 {
 	params->set[XFRM_EXT_A_FORMAT] = true;
-	params->set[XFRM_EXT_A_TRAILER] = true;
+	/* With eesp it is the mode's to say */
+	if (params->val[XFRM_EXT_A_FORMAT] != XFRM_EXT_FORMAT_EESP)
+		params->set[XFRM_EXT_A_TRAILER] = true;
 	params->set[XFRM_EXT_A_IV] = true;
 	if (params->set[XFRM_EXT_A_TX_SUBSPACES])
 		params->set[XFRM_EXT_A_SELECT] = true;
@@ -415,7 +421,8 @@ static bool ext_is_stray(const struct xfrm_ext_params *params, __u8 mode,
 	case XFRM_EXT_SA_F_SPREAD:
 		return params->val[XFRM_EXT_A_FORMAT] == XFRM_EXT_FORMAT_ESP;
 	case XFRM_EXT_SA_F_NO_REPLAY_PROTECTION:
-		return !params->set[XFRM_EXT_A_RX_SUBSPACES];
+		return !params->set[XFRM_EXT_A_RX_SUBSPACES] ||
+		       params->val[XFRM_EXT_A_FORMAT] == XFRM_EXT_FORMAT_EESP;
 	case XFRM_EXT_SA_F_BEET_FRAG:
 		return mode != XFRM_MODE_BEET && mode != XFRM_EXT_MODE_ANY;
 	case XFRM_EXT_SA_F_ESN:

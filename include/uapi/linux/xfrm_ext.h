@@ -34,6 +34,10 @@
 #define XFRM_EXT_SA_XFLAG		0x80000000u
 
 #define XFRM_EXT_SUBSPACES_MAX		65536
+/* The same of XFRM_EXT_FORMAT_EESP, where each has a transform of its own */
+#define XFRM_EXT_SUB_SAS_MAX		1024
+/* Octets, a multiple of 4 */
+#define XFRM_EXT_CRYPT_OFFSET_MAX	252
 #define XFRM_EXT_WINDOW_MIN		64
 #define XFRM_EXT_WINDOW_MAX		65536
 #define XFRM_EXT_SN_MAX			0xffffffffffff
@@ -51,6 +55,7 @@
 enum xfrm_ext_format {
 	XFRM_EXT_FORMAT_ESP64,		/* SPI 32, Subspace ID 16, SN 48 */
 	XFRM_EXT_FORMAT_ESP,		/* RFC 4303: SPI 32, SN 32; one counter */
+	XFRM_EXT_FORMAT_EESP,		/* draft-ietf-ipsecme-eesp, IP protocol of its own */
 };
 
 /* Where Pad Length and Next Header stand */
@@ -213,6 +218,14 @@ enum xfrm_ext_attr {
 	XFRM_EXT_A_CAP_NETNS_KEYS_MEMORY, /* u64, octets that these take */
 	XFRM_EXT_A_SAS,			/* u32, extended SAs that there are */
 
+	/* XFRM_EXT_FORMAT_EESP; what it is, of an SA and of a rule */
+	XFRM_EXT_A_SUB_KEY,		/* u32, bits of the keys that its Sub SAs have */
+	XFRM_EXT_A_TX_CRYPT_OFFSET,	/* u32, octets sent in clear; absent: none */
+	XFRM_EXT_A_RX_CRYPT_OFFSET,	/* u32, the most that is accepted; absent: none */
+
+	XFRM_EXT_A_CAP_EESP_PROTOCOL,	/* u32, IP protocol number */
+	XFRM_EXT_A_CAP_SUB_SAS_MAX,	/* u32 */
+
 	__XFRM_EXT_A_MAX
 };
 
@@ -276,6 +289,8 @@ enum xfrm_ext_stat {
 	XFRM_EXT_STAT_RX_NOMEM,
 	XFRM_EXT_STAT_RX_NOMEM_WINDOW,	/* no memory for a subspace's window */
 	XFRM_EXT_STAT_RX_CRYPTO,	/* the cipher failed, not the ICV */
+	XFRM_EXT_STAT_RX_HEADER,	/* EESP: version, options or protocol are wrong */
+	XFRM_EXT_STAT_RX_CRYPT_OFFSET,	/* EESP: more sent in clear than is accepted */
 
 	__XFRM_EXT_STAT_MAX
 };

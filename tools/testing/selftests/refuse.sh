@@ -226,7 +226,7 @@ announcements() {
 	done
 	answers 'EINVAL xfrm_ext: tx-start 5 without tx-subspaces: *' \
 		announce "$id" rx-subspaces=1 tx-start=5
-	for n in format:1 trailer:2 iv:1; do
+	for n in format:2 trailer:2 iv:1; do
 		answers "EINVAL xfrm_ext: ${n%:*} $((${n#*:} + 1)): must be 0 to ${n#*:}" \
 			announce "$id" tx-subspaces=1 "${n%:*}=$((${n#*:} + 1))"
 	done
@@ -377,7 +377,7 @@ attributes() {
 	# An event is no request
 	answers 'ENOTSUP*' 7
 	answers 'ENOTSUP*' 77
-	answers 'ok cap-formats=3 *' caps
+	answers 'ok cap-formats=7 *' caps
 	nothing_left
 }
 

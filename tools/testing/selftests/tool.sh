@@ -77,7 +77,7 @@ no_module() {
 	rm /etc/modprobe.d/xfrm_ext.conf
 	xfrm-ext capabilities >"$tmp/capabilities"
 	[[ -d /sys/module/xfrm_ext ]]
-	grep -qx 'format esp64 esp' "$tmp/capabilities"
+	grep -qx 'format esp64 esp eesp' "$tmp/capabilities"
 	expect "two programs, capabilities" "$(<"$tmp/capabilities")" "$(ip xfrm ext capabilities)"
 }
 

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who takes EESP, which has an IP protocol number of its own: IANA has assigned none, so
+ * it is a module parameter's. An xfrm state knows only ESP. So the packets come here
+ * first, we find the SA, and go on as with ESP: on our own path, or with the kernel,
+ * which is told the SPI, since it would look for that in the wrong place.
+ *
+ * Only while there are SAs of it: else the number is whose it was before.
+ */
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <net/icmp.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/ndisc.h>
+#include <net/protocol.h>
+#include <net/route.h>
+
+#include "packet.h"
+
+/* For experiments: RFC 3692, RFC 4727 */
+static unsigned char xe_protocol = 253;
+module_param_named(eesp_protocol, xe_protocol, byte, 0444);
+MODULE_PARM_DESC(eesp_protocol, "IP protocol number of EESP, which IANA has not assigned yet (default 253)");
+
+static DEFINE_MUTEX(listen_lock);
+static unsigned int listen_users; /* under listen_lock */
+
+/**
+ * xe_listen_protocol - the IP protocol number of EESP
+ *
+ * Return: it does not change.
+ */
+u8 xe_listen_protocol(void)
+{
+	return xe_protocol;
+}
+
+static bool listen_is_eesp(const struct xe_sa *sa)
+{
+	return sa && sa->params.format == XFRM_EXT_FORMAT_EESP;
+}
+
+/*
+ * The kernel has a state of ours in place that has not been told to us yet, or not at
+ * all: a clone that MIGRATE has made. Its first packet sees to that.
+ */
+static bool listen_awaits(struct net *net, u32 mark, u16 family,
+			  const void *daddr, __be32 spi)
+{
+	struct xfrm_state *x;
+	bool ours;
+
+	x = xfrm_state_lookup(net, mark, daddr, spi, IPPROTO_ESP, family);
+	if (!x)
+		return false;
+	ours = listen_is_eesp(xe_sa_of(x));
+	xfrm_state_put(x);
+	return ours;
+}
+
+/* 0: taken, -ENOENT: there is no SA of EESP that it is for, with an SPI if it has one */
+static int listen_rcv(struct sk_buff *skb, u16 family, const void *daddr,
+		      int encap_type, __be32 *spi)
+{
+	struct net *net = dev_net(skb->dev);
+	struct xe_sa *sa;
+
+	xe_assert_bh_off();
+	xe_assert_rcu();
+	*spi = 0;
+	if (!pskb_may_pull(skb, XE_EESP_BASE_LEN))
+		return -ENOENT;
+	*spi = xe_eesp_spi(skb->data);
+	sa = xe_sa_lookup(net, family, daddr, *spi, skb->mark);
+	if (listen_is_eesp(sa)) {
+		/* Encapsulated, and should not be, or the reverse: the kernel counts */
+		if (READ_ONCE(xe_fastpath) && !sa->x->if_id &&
+		    !(sa->params.flags & XFRM_EXT_SA_F_NO_FASTPATH) &&
+		    !encap_type == !sa->encap_len) {
+			xe_receive(sa, skb, false);
+			return 0;
+		}
+	} else if (sa || !listen_awaits(net, skb->mark, family, daddr, *spi)) {
+		return -ENOENT;
+	}
+	return family == AF_INET ?
+	       xfrm4_rcv_encap(skb, IPPROTO_ESP, *spi, encap_type) :
+	       xfrm6_rcv_encap(skb, IPPROTO_ESP, *spi, encap_type);
+}
+
+/* As the kernel does with ESP: nobody is told but who reads counters and the audit log */
+static void listen_unknown(struct sk_buff *skb, u16 family, __be32 spi)
+{
+	struct net *net = dev_net(skb->dev);
+
+	if (spi) {
+		XFRM_INC_STATS(net, LINUX_MIB_XFRMINNOSTATES);
+		xfrm_audit_state_notfound(skb, family, spi, 0);
+	} else {
+		XFRM_INC_STATS(net, LINUX_MIB_XFRMINHDRERROR);
+	}
+	kfree_skb(skb);
+}
+
+static int listen_rcv4(struct sk_buff *skb)
+{
+	__be32 daddr = ip_hdr(skb)->daddr, spi;
+
+	if (listen_rcv(skb, AF_INET, &daddr, 0, &spi) == -ENOENT)
+		listen_unknown(skb, AF_INET, spi);
+	return 0;
+}
+
+static int listen_rcv6(struct sk_buff *skb)
+{
+	struct in6_addr daddr = ipv6_hdr(skb)->daddr;
+	__be32 spi;
+
+	if (listen_rcv(skb, AF_INET6, &daddr, 0, &spi) == -ENOENT)
+		listen_unknown(skb, AF_INET6, spi);
+	return 0;
+}
+
+/*
+ * Behind UDP, where the first bit tells it from ESP: draft, section 6. What is no packet
+ * of an SA of ours is left to who has asked before.
+ */
+static bool listen_may_be(const struct sk_buff *skb, __be32 spi, int encap_type)
+{
+	return !spi && encap_type == UDP_ENCAP_ESPINUDP &&
+	       skb_headlen(skb) && *skb->data & XE_EESP_FIRST;
+}
+
+static int listen_encap4(struct sk_buff *skb, int nexthdr, __be32 spi,
+			 int encap_type)
+{
+	__be32 daddr = ip_hdr(skb)->daddr;
+	int err;
+
+	if (!listen_may_be(skb, spi, encap_type))
+		return -EINVAL;
+	err = listen_rcv(skb, AF_INET, &daddr, encap_type, &spi);
+	return err == -ENOENT ? -EINVAL : 0;
+}
+
+static int listen_encap6(struct sk_buff *skb, int nexthdr, __be32 spi,
+			 int encap_type)
+{
+	struct in6_addr daddr = ipv6_hdr(skb)->daddr;
+	int err;
+
+	if (!listen_may_be(skb, spi, encap_type))
+		return -EINVAL;
+	err = listen_rcv(skb, AF_INET6, &daddr, encap_type, &spi);
+	return err == -ENOENT ? -EINVAL : 0;
+}
+
+/* Does somebody say something of a packet of ours? */
+static bool listen_sent(struct net *net, const struct sk_buff *skb, u16 family,
+			const void *daddr, const u8 *header)
+{
+	return listen_awaits(net, skb->mark, family, daddr,
+			     xe_eesp_spi(header));
+}
+
+/* PMTU and redirects, as esp4 has them of ESP */
+static int listen_err4(struct sk_buff *skb, u32 info)
+{
+	const struct iphdr *iph = (const struct iphdr *)skb->data;
+	const struct icmphdr *icmp = icmp_hdr(skb);
+	struct net *net = dev_net(skb->dev);
+
+	if (icmp->type != ICMP_REDIRECT &&
+	    (icmp->type != ICMP_DEST_UNREACH ||
+	     icmp->code != ICMP_FRAG_NEEDED))
+		return 0;
+	if (!listen_sent(net, skb, AF_INET, &iph->daddr,
+			 skb->data + iph->ihl * 4))
+		return 0;
+	if (icmp->type == ICMP_REDIRECT)
+		ipv4_redirect(skb, net, 0, xe_protocol);
+	else
+		ipv4_update_pmtu(skb, net, info, 0, xe_protocol);
+	return 0;
+}
+
+static int listen_err6(struct sk_buff *skb, struct inet6_skb_parm *opt, u8 type,
+		       u8 code, int offset, __be32 info)
+{
+	const struct ipv6hdr *iph = (const struct ipv6hdr *)skb->data;
+	struct net *net = dev_net(skb->dev);
+
+	if (type != ICMPV6_PKT_TOOBIG && type != NDISC_REDIRECT)
+		return 0;
+	if (!listen_sent(net, skb, AF_INET6, &iph->daddr, skb->data + offset))
+		return 0;
+	if (type == NDISC_REDIRECT)
+		ip6_redirect(skb, net, skb->dev->ifindex, 0,
+			     sock_net_uid(net, NULL));
+	else
+		ip6_update_pmtu(skb, net, info, 0, 0, sock_net_uid(net, NULL));
+	return 0;
+}
+
+static const struct net_protocol listen_proto4 = {
+	.handler	= listen_rcv4,
+	.err_handler	= listen_err4,
+	.no_policy	= 1,
+};
+
+static const struct inet6_protocol listen_proto6 = {
+	.handler	= listen_rcv6,
+	.err_handler	= listen_err6,
+	.flags		= INET6_PROTO_NOPOLICY,
+};
+
+/* Of plain ESP, which comes to these as well */
+static int listen_none(struct sk_buff *skb)
+{
+	return -EINVAL;
+}
+
+static int listen_cb(struct sk_buff *skb, int err)
+{
+	return 1;
+}
+
+static int listen_none4(struct sk_buff *skb, u32 info)
+{
+	return -ENOENT;
+}
+
+static int listen_none6(struct sk_buff *skb, struct inet6_skb_parm *opt,
+			u8 type, u8 code, int offset, __be32 info)
+{
+	return -ENOENT;
+}
+
+/* Before receive.c, for which the first word would be an SPI */
+#define XE_LISTEN_PRIORITY	60
+
+static struct xfrm4_protocol listen_xfrm4 = {
+	.handler	= listen_none,
+	.input_handler	= listen_encap4,
+	.cb_handler	= listen_cb,
+	.err_handler	= listen_none4,
+	.priority	= XE_LISTEN_PRIORITY,
+};
+
+static struct xfrm6_protocol listen_xfrm6 = {
+	.handler	= listen_none,
+	.input_handler	= listen_encap6,
+	.cb_handler	= listen_cb,
+	.err_handler	= listen_none6,
+	.priority	= XE_LISTEN_PRIORITY,
+};
+
+static int listen_begin(struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (inet_add_protocol(&listen_proto4, xe_protocol))
+		goto taken;
+	if (inet6_add_protocol(&listen_proto6, xe_protocol)) {
+		inet_del_protocol(&listen_proto4, xe_protocol);
+		goto taken;
+	}
+	err = xfrm4_protocol_register(&listen_xfrm4, IPPROTO_ESP);
+	if (err)
+		goto err_proto;
+	err = xfrm6_protocol_register(&listen_xfrm6, IPPROTO_ESP);
+	if (err)
+		goto err_xfrm4;
+	static_branch_inc(&xe_eesp_used);
+	return 0;
+
+err_xfrm4:
+	xfrm4_protocol_deregister(&listen_xfrm4, IPPROTO_ESP);
+err_proto:
+	inet6_del_protocol(&listen_proto6, xe_protocol);
+	inet_del_protocol(&listen_proto4, xe_protocol);
+	xe_extack(extack, "cannot take EESP out of UDP: %d", err);
+	return err;
+
+taken:
+	xe_extack(extack,
+		  "IP protocol %u is somebody else's: load xfrm_ext with another eesp_protocol",
+		  xe_protocol);
+	return -EBUSY;
+}
+
+static void listen_end(void)
+{
+	static_branch_dec(&xe_eesp_used);
+	xfrm6_protocol_deregister(&listen_xfrm6, IPPROTO_ESP);
+	xfrm4_protocol_deregister(&listen_xfrm4, IPPROTO_ESP);
+	inet6_del_protocol(&listen_proto6, xe_protocol);
+	inet_del_protocol(&listen_proto4, xe_protocol);
+}
+
+/**
+ * xe_listen_get - an SA of EESP is being made
+ * @extack: for the reason of a refusal
+ *
+ * Context: process, may sleep.
+ * Return: 0, for xe_listen_put(), or a negative errno: somebody else has the number.
+ */
+int xe_listen_get(struct netlink_ext_ack *extack)
+{
+	int err = 0;
+
+	mutex_lock(&listen_lock);
+	if (!listen_users)
+		err = listen_begin(extack);
+	if (!err)
+		listen_users++;
+	mutex_unlock(&listen_lock);
+	return err;
+}
+
+/**
+ * xe_listen_put - it is no more
+ *
+ * Context: process, may sleep. With the last one no packet is with us any more.
+ */
+void xe_listen_put(void)
+{
+	mutex_lock(&listen_lock);
+	if (!--listen_users)
+		listen_end();
+	mutex_unlock(&listen_lock);
+}
+
+/**
+ * xe_listen_init - can there be EESP?
+ *
+ * Return: 0, or -EINVAL if that can be nobody's number.
+ */
+int xe_listen_init(void)
+{
+	if (xe_protocol && xe_protocol != IPPROTO_RAW)
+		return 0;
+	pr_err("eesp_protocol %u: must be 1 to 254\n", xe_protocol);
+	return -EINVAL;
+}
