@@ -13,6 +13,8 @@
 
 /* For experiments (RFC 3692): nobody else's inner packets are of it */
 #define BENCH_PROTO	253
+/* What EESP has meanwhile: the module's parameter */
+#define BENCH_PROTO_EESP	252
 
 /* As many may take part */
 #define BENCH_CPUS	64

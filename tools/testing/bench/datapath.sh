@@ -10,7 +10,7 @@
 #             the median of batches of 64
 #             pps: packets per second of all CPUs together, and alone= of one of them while the
 #             others wait, in turns of some milliseconds; ROUNDS rounds of all variants in turn
-#   $SET      quick: 64 octets, AES-128-GCM; clear, stock ESP and format esp64
+#   $SET      quick: 64 octets, AES-128-GCM; clear, stock ESP, formats esp64 and eesp
 #             full: all sizes, algorithms and formats
 #             cheap: the same with an AES-GCM that does nothing
 #             profile: the quick set on one CPU, for profile.py
@@ -24,7 +24,8 @@
 #
 # Each result is a line "= kernel=... meter=... dir=tx|rx variant=... alg=... len=...
 # cpus=... round=... value=... order=... packets=... arrived=..."; variants are
-#   clear, stock, esp, esp64    with insn, the first two before xfrm_ext is loaded
+#   clear, stock, esp, esp64, eesp
+#                               with insn, the first two before xfrm_ext is loaded
 #   pcpu                        stock with an SA for each CPU (RFC 9611)
 #   clear-loaded, stock-loaded  with xfrm_ext loaded
 #   clear-beside, stock-beside  and an extended SA in the same namespaces
@@ -93,6 +94,8 @@ words() { # variant tx|rx
 	pps-stock*) echo "replay-window 4096 flag esn" ;;
 	*-esp-tx) echo "ext format esp tx-subspaces 1" ;;
 	*-esp-rx) echo "ext format esp rx-subspaces 1 window 4096" ;;
+	*-eesp-tx) echo "ext format eesp tx-subspaces 1" ;;
+	*-eesp-rx) echo "ext format eesp rx-subspaces 1 window 1024" ;;
 	*-esp64-tx) echo "ext format esp64 tx-subspaces $cpus" ;;
 	*-esp64-rx) echo "ext format esp64 rx-subspaces $cpus window 1024" ;;
 	esac
@@ -355,11 +358,14 @@ ciphers() { # len...
 	done
 }
 
+# Its packets have the number that eesp has otherwise
+mkdir -p /etc/modprobe.d
+echo 'options xfrm_ext eesp_protocol=252' >/etc/modprobe.d/xfrm_ext.conf
 modprobe xfrm_ext_bench
 # The fast ones of what the CPU can do; User-mode Linux has none
 modprobe -q -a aesni_intel chacha-x86_64 poly1305-x86_64 || true
 sysctl -qw net.core.netdev_max_backlog=100000
-for variant in clear stock esp esp64; do
+for variant in clear stock esp esp64 eesp; do
 	pair $variant
 done
 
@@ -623,7 +629,7 @@ insn-gro)
 	[[ ! -d /out ]] || cat /proc/kallsyms >/out/kallsyms
 	;;
 insn-quick)
-	variants=esp64
+	variants='esp64 eesp'
 	insn aes128 64
 	ciphers 64
 	with

@@ -285,7 +285,8 @@ static int bench_keep(struct sk_buff *skb, struct net_device *dev,
 	struct sk_buff *copy;
 
 	if (skb->protocol != htons(ETH_P_IP) ||
-	    (proto != IPPROTO_ESP && proto != bench_keep_proto))
+	    (proto != IPPROTO_ESP && proto != BENCH_PROTO_EESP &&
+	     proto != bench_keep_proto))
 		goto out;
 	if (bench_pool)
 		len = min_t(unsigned int, len, LINEAR - ETH_HLEN);

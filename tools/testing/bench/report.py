@@ -141,6 +141,7 @@ def figures(b):
         for way in WAYS:
             out[f"{way}.insn.ratio{suffix}"] = b.ratio(kernel, way)
             out[f"{way}.esp.insn.ratio{suffix}"] = b.ratio(kernel, way, "esp")
+            out[f"{way}.eesp.insn.ratio{suffix}"] = b.ratio(kernel, way, "eesp")
             out[f"{way}.cheap.insn.ratio{suffix}"] = b.ratio(kernel, way, alg="cheap")
         out[f"fwd.insn.ratio{suffix}"] = b.ratio(kernel, "out")
         out[f"fwd.in.insn.ratio{suffix}"] = b.ratio(kernel, "in")

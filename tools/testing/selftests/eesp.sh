@@ -1,0 +1,658 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# kernels: 6.1-cloud 7.3-uml
+# check: 7.3-uml
+#
+# Format eesp between two hosts: all modes, families, paths, algorithms and root keys, in UDP,
+# with something in clear; every packet on the link is read by somebody who knows the draft
+# only (eesp.py). What a receiver refuses, and what it does not look at. Nothing of it is ever
+# ESP, and no ESP is ever taken for it.
+#
+# 7.3-uml does all, the others one of each kind at least.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib-wire.sh"
+
+# shellcheck disable=SC2154 # lib.sh has it
+default_aead=$aead
+
+both() { # command...
+	local n
+
+	for n in "$g1" "$g2"; do
+		"$@" "$n"
+	done
+}
+
+addresses() { # mode inner outer: sets i1 i2 o1 o2
+	outer "$3"
+	case $1-$2 in
+	transport-*) i1=$o1 i2=$o2 ;;
+	*-4) i1=10.1.0.1 i2=10.2.0.1 ;;
+	*-6) i1=fd01::1 i2=fd02::1 ;;
+	esac
+}
+
+# One SA for ip, and for eesp.py
+sa_is() { # 1|2 mode tx|rx
+	local k=$1 mode=$2 way=$3 src=$o1 dst=$o2 i=$i1 j=$i2 more='' words
+
+	((k == 1)) || src=$o2 dst=$o1 i=$i2 j=$i1
+	case $mode in
+	beet) more="sel src $i dst $j" ;;
+	tunnel) more="flag af-unspec" ;;
+	esac
+	[[ ! $UDP ]] || more+=" encap espinudp 4500 4500 $([[ $o1 == *:* ]] && echo :: || echo 0.0.0.0)"
+	words="$way-subspaces $SUBS"
+	[[ $way == rx || $SUBS == 1 ]] || words+=" select flow"
+	[[ ! $CRYPT ]] || words+=" $way-crypt-offset $CRYPT"
+	key_for $((k << 8)) "$ROOT"
+	echo "xfrm state add src $src dst $dst proto esp spi 0x${k}00 reqid $k mode $mode" \
+		"aead $AEAD $key $BITS $more $MORE ext format eesp $words $EXT"
+	printf '{"spi": "0x%d00", "key": "%s", "aead": "%s", "icv": "%s", "src": "%s", "dst": "%s"' \
+		"$k" "$key" "$AEAD" "$BITS" "$src" "$dst" >"$tmp/sa$k"
+	printf ', "mode": "%s", "inner": %d%s}\n' "$mode" "$([[ $i == *:* ]] && echo 6 || echo 4)" \
+		"$JSON${UDP:+, \"udp\": true}${CRYPT:+, \"crypt\": $CRYPT}" >>"$tmp/sa$k"
+}
+
+policy_is() { # 1|2 mode dir
+	local k=$1 src=$o1 dst=$o2 i=$i1 j=$i2
+
+	((k == 1)) || src=$o2 dst=$o1 i=$i2 j=$i1
+	echo "xfrm policy add src $i dst $j dir $3 $IF" \
+		"tmpl src $src dst $dst proto esp reqid $k mode $2"
+}
+
+# Both directions at both ends. What is not usual is in variables
+AEAD=$default_aead BITS=128 ROOT=32 SUBS=4 UDP='' CRYPT='' JSON='' EXT='' MORE='' IF=''
+pair_of() { # mode inner outer
+	addresses "$@"
+	new_keys
+	{
+		printf 'xfrm %s flush\n' state policy
+		sa_is 1 "$1" tx
+		policy_is 1 "$1" out
+		sa_is 2 "$1" rx
+		policy_is 2 "$1" in
+	} | ip -n "$g1" -batch -
+	{
+		printf 'xfrm %s flush\n' state policy
+		sa_is 1 "$1" rx
+		policy_is 1 "$1" in
+		sa_is 2 "$1" tx
+		policy_is 2 "$1" out
+	} | ip -n "$g2" -batch -
+}
+
+captured() { # file ns spi
+	local pid
+
+	pid=$(<"$1.pid")
+	wait_for 20 captured_all "$@"
+	kill -INT "$pid"
+	wait "$pid" || true
+	grep -qx '0 packets dropped by kernel' "$1.log"
+}
+
+captured_all() {
+	[[ $(tcpdump --count -r "$1" "$filter" 2>/dev/null) == "$(stat "$2" "$3" tx-packets) packets" ]]
+}
+
+# What one has sent the other has received, and nothing was dropped
+equal() {
+	[[ $(stat "$g1" 0x100 tx-packets) == "$(stat "$g2" 0x100 rx-packets)" &&
+		$(stat "$g2" 0x200 tx-packets) == "$(stat "$g1" 0x200 rx-packets)" ]]
+}
+
+# Traffic both ways, each packet read on the link
+filter='ip proto 253 or ip6 proto 253 or udp port 4500'
+exchange() { # inner
+	local n seen
+
+	record_out "$tmp/1.pcap" "$g1" wan
+	record_out "$tmp/2.pcap" "$g2" wan
+	ip netns exec "$g1" ping -q -c 4 -i 0.02 -W 10 -I "$i1" "$i2"
+	for n in 1 2 3 4 5 6; do
+		traffic udp "$i2" 7 "$n" $((n * 40 + 1)) 1300
+	done
+	traffic tcp "$i2" 7 $((60000 / factor))
+	wait_for 20 equal
+	for n in "$g1 0x100" "$g2 0x100" "$g1 0x200" "$g2 0x200"; do
+		# shellcheck disable=SC2086 # words
+		expect "drops of $n" "$(drops $n)" none
+	done
+	captured "$tmp/1.pcap" "$g1" 0x100
+	captured "$tmp/2.pcap" "$g2" 0x200
+	for n in 1 2; do
+		seen=$("$here/eesp.py" check "$tmp/$n.pcap" "$tmp/sa$n")
+		expect "packets of SA $n that were read" "${seen%/*}" "$(stat "$(ns_of "$n")" "0x${n}00" tx-packets)"
+		((SUBS == 1 ? ${seen#*/} == 1 : ${seen#*/} > 1))
+	done
+}
+
+carries() { # mode inner outer path
+	fastpath "$4"
+	pair_of "$1" "$2" "$3"
+	exchange
+	fastpath on
+}
+
+all_modes() {
+	local mode inner outer
+
+	for mode in tunnel transport beet; do
+		for inner in 4 6; do
+			for outer in 4 6; do
+				[[ $mode != transport || $inner == "$outer" ]] || continue
+				[[ $whole || $mode$inner$outer == @(tunnel44|transport66|beet46) ]] || continue
+				"$@" $mode $inner $outer
+			done
+		done
+	done
+}
+
+modes_on() { # path
+	local path=$1
+
+	all_modes carries_on "$path"
+}
+
+carries_on() { # path mode inner outer
+	run "$2, IPv$3 over IPv$4, fastpath $1" carries "$2" "$3" "$4" "$1"
+}
+
+algorithm() { # aead root bits json ext
+	local AEAD=$1 ROOT=$2 BITS=$3 JSON=$4 EXT=$5
+
+	pair_of tunnel 4 4
+	exchange
+	pair_of transport 6 6
+	exchange
+}
+
+one_key() { # octets
+	local ROOT=$1 SUBS=1
+
+	pair_of tunnel 4 4
+	exchange
+	pair_of transport 6 6
+	exchange
+}
+
+in_udp() { # mode inner outer path
+	local UDP=1
+
+	carries "$@"
+}
+
+# With a source port for each Sub SA but 0
+spread() {
+	local UDP=1 EXT='spread on' filter='udp dst port 4500'
+
+	pair_of tunnel 4 4
+	exchange
+	(($(tcpdump -nn -r "$tmp/1.pcap" "$filter" 2>/dev/null | awk '{ print $3 }' | sort -u | wc -l) > 1))
+}
+
+in_clear() { # octets mode inner outer
+	local CRYPT=$1
+
+	pair_of "$2" "$3" "$4"
+	exchange
+	# In transport mode as short as a payload gets
+	ip netns exec "$g1" ping -q -c 2 -i 0.02 -s 0 -W 10 -I "$i1" "$i2"
+	wait_for 20 equal
+	expect drops "$(drops "$g2" 0x100)" none
+}
+
+no_answer() { # ping-word...
+	if ip netns exec "$g1" ping -q "$@" -W 1 -I "$i1" "$i2"; then
+		echo "an answer to a ping that must not have one" >&2
+		return 1
+	fi
+}
+
+# The receiver accepts less
+too_much_clear() {
+	local CRYPT=64
+
+	pair_of tunnel 4 4
+	ip -n "$g2" xfrm state delete dst "$o2" proto esp spi 0x100
+	CRYPT=32 sa_is 1 tunnel rx | ip -n "$g2" -batch -
+	no_answer -c 2 -i 0.02
+	expect drops "$(drops "$g2" 0x100)" "rx-crypt-offset 2"
+	ip -n "$g2" xfrm state delete dst "$o2" proto esp spi 0x100
+	CRYPT='' sa_is 1 tunnel rx | ip -n "$g2" -batch -
+	no_answer -c 2 -i 0.02
+	# A key that has been used goes on with its numbers, but counts anew
+	expect drops "$(drops "$g2" 0x100)" "rx-crypt-offset 2"
+}
+
+# A batch of eesp.py's that stays
+sender_open() { # 4|6
+	mkfifo "$tmp/send.in" "$tmp/send.out"
+	ip netns exec "$g1" "$here/eesp.py" send "$tmp/sa1" "$1" <"$tmp/send.in" >"$tmp/send.out" &
+	exec 5>"$tmp/send.in" 6<"$tmp/send.out"
+	rm "$tmp/send.in" "$tmp/send.out"
+}
+
+sends() { # counter what session sn [option...]: one packet moves that counter by one
+	local counter=$1 before
+
+	shift
+	before=$(counted "$counter")
+	echo "$*" >&5
+	read -r -t $((60 * factor)) _ <&6
+	wait_for 10 moved "$counter" $((before + 1))
+}
+
+# A subspace's line begins as a counter's name does
+SPI=0x100
+counted() { # counter
+	{
+		echo "rx-packets $(stat "$g2" "$SPI" rx-packets)"
+		drops "$g2" "$SPI"
+	} | xargs -n 2 | awk -v name="$1" '$1 == name { n = $2 } END { print n + 0 }'
+}
+
+moved() { # counter value
+	[[ $(counted "$1") == "$2" ]]
+}
+
+receiver_alone() { # inner outer
+	addresses tunnel "$1" "$2"
+	new_keys
+	flush_keeping_keys
+	{
+		sa_is 1 tunnel rx
+		policy_is 1 tunnel in
+	} | sed "s/spi 0x100/spi $SPI/" | ip -n "$g2" -batch -
+	sed -i "s/0x100/$SPI/" "$tmp/sa1"
+	sender_open "$1"
+}
+
+flush_keeping_keys() {
+	both flush_one
+}
+
+flush_one() {
+	ip -n "$1" -batch - <<<$'xfrm state flush\nxfrm policy flush'
+}
+
+refuses() { # inner outer path
+	local CRYPT=
+
+	fastpath "$3"
+	receiver_alone "$1" "$2"
+	sends rx-packets valid 0 1
+	sends rx-packets valid 3 1
+	sends rx-replay valid 3 1
+	sends rx-subspace valid 4 1
+	sends rx-subspace valid 0xffff 1
+	# The key of another Sub SA
+	sends rx-icv valid 2 1 key_of=1
+	sends rx-icv flip 0 2
+	sends rx-icv flip-header 0 2
+	sends rx-zero valid 0 0
+	sends rx-packets valid 0 0xffffffffffff
+	sends rx-too-old valid 0 0x1000000000000
+	sends rx-too-old valid 0 0xffffffffffffffff
+	sends rx-too-old valid 0 5
+	# Version, reserved bits, and the bit that tells it from ESP
+	sends rx-header valid 1 1 first=0x88
+	sends rx-header valid 1 1 first=0x81
+	sends rx-header valid 1 1 first=0x84
+	sends rx-header valid 1 1 first=0
+	# Options: one alone, one of no length, one that is longer than all
+	sends rx-header valid 1 1 options=hex:07 parse=0
+	sends rx-header valid 1 1 options=hex:01010000000005 parse=0
+	sends rx-header valid 1 1 options=hex:07030000 parse=0
+	sends rx-header valid 1 1 options=hex:02021800 parse=0
+	sends rx-header valid 1 1 options=hex:020300001c000000 parse=0
+	sends rx-header valid 1 1 options=hex:02021c0002021c00 parse=0
+	sends rx-truncated truncated 1 1 length=15
+	sends rx-truncated truncated 1 1 length=39
+	sends rx-truncated opt-len 1 1
+	# A Crypt Offset, that nobody has allowed, is authenticated before it is refused
+	sends rx-crypt-offset valid 1 1 options=hex:02021c00 full=1
+	sends rx-icv flip 1 2 options=hex:02021c00 full=1
+	sends rx-replay valid 1 1
+	# What is not looked at: padding options, unknown ones, private ones, more padding
+	sends rx-packets valid 1 2 options=hex:00000000
+	sends rx-packets valid 1 3 options=hex:01020000
+	sends rx-packets valid 1 4 options=hex:0702abcd
+	sends rx-packets valid 1 5 options=hex:e00600000000000001020000
+	sends rx-packets valid 1 6 pad_extra=20
+	sends rx-packets valid 1 7 iv=hex:0123456789abcdef
+	sends rx-trailer valid 1 8 pad_extra=70
+	# In tunnel mode there is no Payload Info Header
+	sends rx-next-header valid 1 9 full=1
+	# ESP by its protocol number; the same SPI
+	sends rx-header esp 1 10 protocol=50
+	exec 5>&- 6<&-
+	fastpath on
+}
+
+# Octets that are EESP, in a packet that says it is ESP: its first word is the SPI, as it happens
+eesp_as_esp() { # path
+	local SPI=0x80000001
+
+	fastpath "$1"
+	receiver_alone 4 4
+	sends rx-packets valid 1 1
+	sends rx-header valid 1 2 protocol=50
+	sends rx-packets valid 1 2
+	exec 5>&- 6<&-
+	fastpath on
+}
+
+full_refuses() { # the same with a Payload Info Header
+	local CRYPT=64
+
+	receiver_alone 4 4
+	sends rx-packets valid 1 1
+	sends rx-packets valid 1 2 options=hex:02021ca0 full=1
+	sends rx-trailer valid 1 3 nibble=1
+	# The inner packet says more or less than what there is
+	sends rx-inner valid 1 4 next_header=41
+	sends rx-next-header valid 1 5 next_header=17
+	sends rx-dummy valid 1 6 next_header=59
+	# Without an option, its first four bits say what it is
+	sends rx-packets valid 1 7 options=hex: full=1
+	sends rx-packets valid 1 8 options=hex: full=0
+	sends rx-trailer valid 1 9 options=hex:02021c00 full=0
+	exec 5>&- 6<&-
+}
+
+# Of nothing, where a Payload Info Header can say so
+dummies() {
+	pair_of transport 4 4
+	ip -n "$g1" xfrm ext dummy dst "$o2" spi 0x100 len 100
+	wait_for 10 moved rx-dummy 1
+	pair_of tunnel 4 4
+	refused 'has no Next Header' ip -n "$g1" xfrm ext dummy dst "$o2" spi 0x100
+}
+
+# Nobody's: for SAs of other formats it does not exist
+strangers() {
+	local SUBS=1 ROOT=36 no_states
+
+	receiver_alone 4 4
+	sends rx-packets valid 0 1
+	flush_keeping_keys
+	new_keys
+	for ext in '' 'ext rx-subspaces 1 format esp64' 'ext rx-subspaces 1 format esp'; do
+		key_for 0x100 36
+		ip -n "$g2" xfrm state flush
+		# The listener is there as long as anybody has an SA of it
+		sa_is 2 tunnel tx | sed 's/0x200/0x300/' | ip -n "$g1" -batch -
+		# shellcheck disable=SC2086 # words
+		ip -n "$g2" xfrm state add src "$o1" dst "$o2" proto esp spi 0x100 reqid 1 mode tunnel \
+			aead "$AEAD" "$key" 128 flag af-unspec $ext
+		no_states=$(mib "$g2" XfrmInNoStates)
+		echo "valid 0 2" >&5
+		read -r -t 60 _ <&6
+		wait_for 10 no_states_are $((no_states + 1))
+		expect "the SA's packets" "$(ip -n "$g2" -s xfrm state get dst "$o2" proto esp spi 0x100 |
+			awk '/lifetime current/ { getline; print $2 }')" '0(packets)'
+		flush_keeping_keys
+		new_keys
+	done
+	exec 5>&- 6<&-
+}
+
+no_states_are() {
+	[[ $(mib "$g2" XfrmInNoStates) == "$1" ]]
+}
+
+# A peer that has the same key and SPI, and the kernel's own ESP
+stock_sends() { # path
+	local SUBS=1 ROOT=36
+
+	fastpath "$1"
+	pair_of tunnel 4 4
+	ip -n "$g1" xfrm state flush
+	key_for 0x100 36
+	ip -n "$g1" xfrm ext capabilities >/dev/null
+	ip -n "$g1" xfrm state add src "$o1" dst "$o2" proto esp spi 0x100 reqid 1 mode tunnel \
+		aead "$AEAD" 0x"$(printf '11%.0s' {1..36})" 128 flag af-unspec
+	no_answer -c 2 -i 0.02
+	expect drops "$(drops "$g2" 0x100)" "rx-header 2"
+	fastpath on
+}
+
+# One octet more than what fits is said not to
+fits() { # mode outer data
+	pair_of "$1" "$2" "$2"
+	ip netns exec "$g1" ping -q -c 1 -M "do" -s "$3" -W 10 -I "$i1" "$i2"
+	ip netns exec "$g1" ping -c 1 -M "do" -s $(($3 + 1)) -W 1 -I "$i1" "$i2" >"$tmp/big" 2>&1 || true
+	cat "$tmp/big"
+	grep -qi 'too long\|mtu' "$tmp/big"
+	grep -q '100% packet loss' "$tmp/big"
+}
+
+path_mtu() { # 4|6
+	pair_of tunnel "$1" "$1"
+	ip -n "$g1" route flush cache
+	ip netns exec "$g2" "$here/eesp.py" too-big 0x777 "$o2" "$o1" 1320
+	ip netns exec "$g2" "$here/eesp.py" too-big 0x100 "$o2" "$o1" 1340
+	wait_for 10 route_has_mtu 1340
+	ip -n "$g1" route flush cache
+	ip -n "$g1" -6 route flush cache
+}
+
+route_has_mtu() {
+	[[ $(ip -n "$g1" route get "$o2") != *'mtu 1320'* ]] &&
+		ip -n "$g1" route get "$o2" | grep -q "mtu $1"
+}
+
+made_by_rule() {
+	local n
+
+	flush
+	addresses tunnel 4 4
+	for n in "$g1" "$g2"; do
+		ip netns exec "$n" ip xfrm ext rule add format eesp tx-subspaces 1 rx-subspaces 1
+	done
+	for n in 1 2; do
+		{
+			printf 'xfrm state add src %s dst %s proto esp spi 0x100 reqid 1 mode tunnel %s\n' \
+				"$o1" "$o2" "aead $AEAD $key1 128 flag af-unspec"
+			printf 'xfrm state add src %s dst %s proto esp spi 0x200 reqid 2 mode tunnel %s\n' \
+				"$o2" "$o1" "aead $AEAD $key2 128 flag af-unspec"
+			policy_is "$n" tunnel out
+			policy_is $((3 - n)) tunnel in
+		} | ip -n "$(ns_of "$n")" -batch -
+	done
+	SUBS=1 ROOT=20 sa_is 1 tunnel tx >/dev/null
+	SUBS=1 ROOT=20 sa_is 2 tunnel tx >/dev/null
+	SUBS=1 exchange
+	both drop_rules
+}
+
+drop_rules() {
+	ip netns exec "$1" ip xfrm ext rule flush
+}
+
+# On the kernel's own path, since a device wants to know
+interface() {
+	local n MORE='if_id 7' IF='if_id 7'
+
+	for n in "$g1" "$g2"; do
+		ip -n "$n" link add x7 type xfrm dev wan if_id 7
+		ip -n "$n" link set x7 up
+	done
+	ip -n "$g1" route replace 10.2.0.0/24 dev x7 src 10.1.0.1
+	ip -n "$g2" route replace 10.1.0.0/24 dev x7 src 10.2.0.1
+	pair_of tunnel 4 4
+	exchange
+	expect "received by the device" "$(ip -n "$g2" -s link show x7 | awk '/RX:/ { getline; print $2 }')" \
+		"$(stat "$g2" 0x100 rx-packets)"
+	ip -n "$g1" link del x7
+	ip -n "$g2" link del x7
+	ip -n "$g1" route replace 10.2.0.0/24 via 10.0.0.2 src 10.1.0.1
+	ip -n "$g2" route replace 10.1.0.0/24 via 10.0.0.1 src 10.2.0.1
+}
+
+# Each says which attribute, its value and its limit
+refusals() {
+	local SUBS=1 why=("$g1" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x900)
+	local root gcm="aead $default_aead"
+
+	flush
+	root=0x$(printf '5a%.0s' {1..32})
+	says() { # text words...
+		local text=$1
+
+		shift
+		refused "$text" ip -n "${why[@]}" "$@"
+		expect "SAs that are there" "$(ip -n "$g1" xfrm state count | grep -o 'SAD count [0-9]*')" "SAD count 0"
+	}
+	# shellcheck disable=SC2086 # words
+	{
+		says "must be 1 to 1024" mode tunnel $gcm $root 128 ext format eesp tx-subspaces 1025
+		says "must be 1 to 1024" mode tunnel $gcm $root 128 ext format eesp rx-subspaces 1025
+		says "which has none at the end" mode tunnel $gcm $root 128 \
+			ext format eesp trailer end tx-subspaces 1
+		says "what the mode has, 2" mode tunnel $gcm $root 128 \
+			ext format eesp trailer front tx-subspaces 1
+		says "what the mode has, 1" mode transport $gcm $root 128 \
+			ext format eesp trailer omit tx-subspaces 1
+		says "without numbers are not supported" mode tunnel $gcm $root 128 \
+			ext format eesp rx-subspaces 1 replay-protection off
+		says "esn on with format 2" mode tunnel $gcm $root 128 ext format eesp tx-subspaces 1 esn on
+		says "must be an aead" mode tunnel enc 'cbc(aes)' ${root:0:34} auth-trunc 'hmac(sha256)' $root 128 \
+			ext format eesp tx-subspaces 1
+		says "no root key to derive theirs from" mode tunnel $gcm ${root}5a5a5a5a 128 \
+			ext format eesp tx-subspaces 2
+		says "which is no root key" mode tunnel $gcm ${root}5a5a5a5a 128 \
+			ext format eesp tx-subspaces 1 sub-key 128
+		says "sub-key 136 with aead" mode tunnel $gcm $root 128 ext format eesp tx-subspaces 1 sub-key 136
+		says "must be 128 to 256" mode tunnel $gcm $root 128 ext format eesp tx-subspaces 1 sub-key 64
+		says "sub-key 128 with format 0" mode tunnel $gcm $root 128 ext tx-subspaces 1 sub-key 128
+		says "must be 0 to 252" mode tunnel $gcm $root 128 \
+			ext format eesp tx-subspaces 1 tx-crypt-offset 256
+		says "multiple of 4" mode tunnel $gcm $root 128 ext format eesp rx-subspaces 1 rx-crypt-offset 6
+		says "without rx-subspaces" mode tunnel $gcm $root 128 \
+			ext format eesp tx-subspaces 1 rx-crypt-offset 8
+		says "which has none; must be 0" mode tunnel $gcm $root 128 tfcpad 100 \
+			ext format eesp tx-subspaces 1
+		says "which has none; must be explicit" mode tunnel aead 'rfc4543(gcm(aes))' $root 128 \
+			ext format eesp tx-subspaces 1 iv implicit
+		says "memory-max is 20000" mode tunnel $gcm $root 128 ext format eesp tx-subspaces 4 memory-max 20000
+	}
+	wait_for 20 netns_empty "$g1"
+}
+
+# The most that there can be, and all is given back
+many() {
+	local SUBS=1024
+
+	flush
+	pair_of tunnel 4 4
+	(($(netns_memory "$g2") > 2 * 1024 * 8192))
+	wait_for 10 ip netns exec "$g1" ping -q -c 1 -W 1 -I "$i1" "$i2"
+	flush
+	wait_for 20 netns_empty "$g1"
+	wait_for 20 netns_empty "$g2"
+}
+
+# The number is not ours as long as there is no SA, and not at all if somebody has it
+number() {
+	flush
+	wait_for 20 unused
+	wait_for 20 module_goes
+	refused 'Invalid argument' modprobe xfrm_ext eesp_protocol=255
+	modprobe xfrm_ext eesp_protocol=17
+	pair_refused
+	wait_for 20 module_goes
+	modprobe xfrm_ext eesp_protocol=200
+	ip -n "$g1" xfrm ext capabilities | grep -qx 'eesp-protocol 200'
+	pair_of tunnel 4 4
+	record_out "$tmp/200.pcap" "$g1" wan
+	ip netns exec "$g1" ping -q -c 3 -i 0.02 -W 10 -I "$i1" "$i2"
+	filter='ip proto 200' captured "$tmp/200.pcap" "$g1" 0x100
+	flush
+	wait_for 20 module_goes
+	modprobe xfrm_ext
+}
+
+pair_refused() {
+	addresses tunnel 4 4
+	sa_is 1 tunnel tx >"$tmp/words"
+	# shellcheck disable=SC2046 # words
+	refused "IP protocol 17 is somebody else's" ip -n "$g1" $(<"$tmp/words")
+	expect "SAs that are there" "$(ip -n "$g1" xfrm state count | grep -o 'SAD count [0-9]*')" "SAD count 0"
+	# What has the number is still there
+	traffic udp 10.2.0.1 7 100
+}
+
+serving() {
+	[[ $(ip netns exec "$g2" cat /proc/net/tcp /proc/net/tcp6 | grep -c ':0007 .* 0A ') == 4 ]]
+}
+
+# Where all is done; elsewhere others of the kind do
+run_whole() { # as run
+	[[ ! $whole ]] || run "$@"
+}
+
+modprobe xfrm_ext
+pair_acquainted
+for address in 10.0.0.2 10.2.0.1 fd00::2 fd02::1; do
+	ip netns exec "$g2" "$here/traffic.py" serve "$address" 7 &
+done
+wait_for 20 serving
+traffic_open "$g1"
+
+modes_on on
+modes_on off
+run "AES-128" algorithm "$default_aead" 32 128 ', "sub_key": 128' 'sub-key 128'
+run_whole "AES-192, ICV of 8 octets" algorithm "$default_aead" 32 64 ', "sub_key": 192' 'sub-key 192'
+run "implicit IV" algorithm "$default_aead" 32 128 ', "iv": "implicit"' 'iv implicit'
+run "ChaCha20-Poly1305" algorithm 'rfc7539esp(chacha20,poly1305)' 32 128 '' ''
+run_whole "AES-CCM" algorithm 'rfc4309(ccm(aes))' 32 128 ', "sub_key": 128' 'sub-key 128'
+run "GMAC" algorithm 'rfc4543(gcm(aes))' 32 128 '' ''
+run_whole "SHA-384" algorithm "$default_aead" 48 128 '' ''
+run "SHA-512, implicit IV" algorithm "$default_aead" 64 128 ', "iv": "implicit"' 'iv implicit'
+run_whole "no root key, AES-128" one_key 20
+run "no root key, AES-256" one_key 36
+for octets in 0 252; do
+	run_whole "$octets octets in clear, tunnel" in_clear $octets tunnel 4 4
+	run_whole "$octets octets in clear, transport over IPv6" in_clear $octets transport 6 6
+done
+run "32 octets in clear, tunnel" in_clear 32 tunnel 4 4
+run "32 octets in clear, transport over IPv6" in_clear 32 transport 6 6
+run_whole "32 octets in clear, BEET" in_clear 32 beet 4 6
+run "more in clear than accepted" too_much_clear
+run "what a receiver refuses, fastpath on" refuses 4 4 on
+run "what a receiver refuses, fastpath off" refuses 4 4 off
+run_whole "what a receiver refuses, IPv6" refuses 6 6 on
+run "EESP that says it is ESP, fastpath on" eesp_as_esp on
+run "EESP that says it is ESP, fastpath off" eesp_as_esp off
+run "with a Payload Info Header" full_refuses
+run "dummy packets" dummies
+run "SAs of other formats" strangers
+run "stock ESP is not taken, fastpath on" stock_sends on
+run "stock ESP is not taken, fastpath off" stock_sends off
+run "what fits, tunnel" fits tunnel 4 1410
+run_whole "what fits, transport" fits transport 4 1426
+run "what fits, tunnel over IPv6" fits tunnel 6 1370
+run "PMTU, IPv4" path_mtu 4
+run "PMTU, IPv6" path_mtu 6
+run "made by a rule" made_by_rule
+run "an xfrm interface" interface
+run "refusals" refusals
+run "1,024 Sub SAs" many
+for n in "$g1" "$g2"; do
+	ip netns exec "$n" "$here/natt.py" end 4500 </dev/null >/dev/null &
+	wait_for 20 ip netns exec "$n" grep -q ':1194 ' /proc/net/udp6
+done
+for path in on off; do
+	run "in UDP, tunnel, fastpath $path" in_udp tunnel 4 4 $path
+	run_whole "in UDP, transport, fastpath $path" in_udp transport 4 4 $path
+	run_whole "in UDP over IPv6, BEET, fastpath $path" in_udp beet 4 6 $path
+done
+run "a UDP port for each Sub SA" spread
+run "the IP protocol number" number
+fastpath on
+flush
+finish
