@@ -15,7 +15,7 @@
 #   head_says WORD SCRIPT  what the line "# WORD: ..." in the head of a test says
 #   with_dependencies CONF PKG...  these packages and all that they depend on, as if nothing
 #                          were installed; CONF is from debian_apt
-#   debian_apt TYPE SUITE  an apt configuration that knows this suite of Debian's and
+#   debian_apt TYPE SUITE...  an apt configuration that knows these suites of Debian's and
 #                          nothing else; TYPE is deb or deb-src. Prints the file, for
 #                          apt-get -c
 
@@ -98,11 +98,13 @@ debian_mirrors() {
 # Signatures are checked as always, and against Debian's keys only. Needs no root; the
 # machine's own configuration, but for proxies and the like, is left out.
 debian_apt() {
-	local type=$1 suite=$2 apt=$CACHE/apt/$1-$2 mirror
+	local type=$1 suites=("${@:2}") suite mirror from apt
 	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 	[[ -e $keyring ]] || die "missing package: debian-archive-keyring"
-	lock "apt-$type-$suite"
+	apt=$type$(printf -- '-%s' "${suites[@]}")
+	lock "apt-$apt"
+	apt=$CACHE/apt/$apt
 	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
 	# The user _apt may not be able to enter the cache of root; the machine's hooks
 	# after an update are about the machine's lists.
@@ -119,14 +121,17 @@ debian_apt() {
 		#clear APT::Update::Post-Invoke-Success;
 	END
 	while read -r mirror; do
-		[[ $suite != *-security ]] || mirror=${mirror%/debian}/debian-security
-		echo "$type [signed-by=$keyring] $mirror $suite main" >"$apt/sources.list"
+		for suite in "${suites[@]}"; do
+			from=$mirror
+			[[ $suite != *-security ]] || from=${mirror%/debian}/debian-security
+			echo "$type [signed-by=$keyring] $from $suite main"
+		done >"$apt/sources.list"
 		if apt-get -q -c "$apt/apt.conf" update >&2; then
 			echo "$apt/apt.conf"
 			return
 		fi
 	done < <(debian_mirrors)
-	log "no mirror has $suite: set XFRM_EXT_DEBIAN_MIRROR to one"
+	log "no mirror has ${suites[*]}: set XFRM_EXT_DEBIAN_MIRROR to one"
 	return 1
 }
 

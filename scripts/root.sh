@@ -11,6 +11,9 @@
 #                                             our packages depend on is in apt's cache, not installed
 #   root.sh --run KIND-SUITE DIR CMD...   unpack it, run CMD in it as root, with DIR at /mnt/share, without
 #                                   network; what it does to the root is gone behind it
+#   root.sh --in ROOT DIR CMD...    the same in the directory ROOT, which stays as CMD leaves it: for
+#                                   a compiler and the like. Packages need not be installed there,
+#                                   unpacked will do
 #
 # What is in a root is the newest there when it is first asked for, and stays so until it is
 # removed from the cache or this file says something else.
@@ -31,8 +34,9 @@ LATER=(
 )
 
 # Namespaces in which the caller is root, and nothing that is mounted or runs outlives them
+others=--map-auto
 apart() { # unshare-option... command...
-	((EUID == 0)) || set -- --map-root-user --map-auto "$@"
+	((EUID == 0)) || set -- --map-root-user $others "$@"
 	unshare --mount --pid --ipc --uts --fork --kill-child "$@"
 }
 
@@ -74,8 +78,19 @@ leave() { # root
 }
 
 # In the namespaces
+devices() { # root
+	local node
+
+	mount -t tmpfs -o mode=755 dev "$1/dev"
+	for node in null zero full random urandom tty; do
+		touch "$1/dev/$node"
+		mount --bind "/dev/$node" "$1/dev/$node"
+	done
+	ln -s /proc/self/fd "$1/dev/fd"
+}
+
 enter() { # archive dir command...
-	local root node
+	local root
 
 	root=$(mktemp -d "$CACHE/root.XXXXXX")
 	# shellcheck disable=SC2064 # now
@@ -85,12 +100,7 @@ enter() { # archive dir command...
 	mkdir -p "$root/mnt/share"
 	mount --bind "$2" "$root/mnt/share"
 	mount -t proc proc "$root/proc"
-	mount -t tmpfs -o mode=755 dev "$root/dev"
-	for node in null zero full random urandom tty; do
-		touch "$root/dev/$node"
-		mount --bind "/dev/$node" "$root/dev/$node"
-	done
-	ln -s /proc/self/fd "$root/dev/fd"
+	devices "$root"
 	mkdir "$root/dev/"{shm,pts}
 	mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
 	ln -s pts/ptmx "$root/dev/ptmx"
@@ -100,8 +110,20 @@ enter() { # archive dir command...
 		DEBIAN_FRONTEND=noninteractive ${SOURCE_DATE_EPOCH:+"SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH"} "$@"
 }
 
+inside() { # root dir command...
+	local root=$1
+
+	mount --make-rprivate /
+	mount --bind "$2" "$root/mnt/share"
+	mount -t proc proc "$root/proc"
+	mount -t tmpfs tmp "$root/tmp"
+	devices "$root"
+	shift 2
+	exec chroot "$root" /usr/bin/env -i PATH="$PATH" HOME=/root LC_ALL=C.UTF-8 "$@"
+}
+
 case ${1-} in
---make | --enter)
+--make | --enter | --inside)
 	# In a shell of its own, where errexit holds
 	what=${1#--}
 	"${what/make/make_root}" "${@:2}"
@@ -112,8 +134,16 @@ case ${1-} in
 	apart --net "$0" --enter "$archive" "$(realpath "$3")" "${@:4}"
 	exit
 	;;
+--in)
+	mkdir -p "$2"/{dev,proc,tmp,mnt/share}
+	# All in there is the caller's own
+	others=
+	apart --net "$0" --inside "$(realpath "$2")" "$(realpath "$3")" "${@:4}"
+	exit
+	;;
 build-* | clean-*) ;;
-*) die "usage: root.sh [build|clean]-SUITE, root.sh --run [build|clean]-SUITE DIR COMMAND..." ;;
+*) die "usage: root.sh [build|clean]-SUITE, root.sh --run [build|clean]-SUITE DIR COMMAND..., \
+root.sh --in ROOT DIR COMMAND..." ;;
 esac
 
 case $1 in
