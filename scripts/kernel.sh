@@ -10,17 +10,28 @@
 #                                modules=  its lib/modules/<release>
 #                                arch=     x86, or um for User-mode Linux
 #                                built=    1 if we built it: everything built in
+#                                tried=    0 if nobody has looked at it yet: modules that
+#                                          tests want may be missing
 #                                factor=   how many times slower tests may be
+#                                broot=    root in which modules for it are built, by the
+#                                          compiler there (root.sh --in); empty: here
+#   kernel.sh --newest NAME    the same, and what has been fetched before is replaced if the
+#                              archive has a newer one; *-trixie and debian-* only
 #   kernel.sh --source NAME    prints the archive of the source of one that we build
 #   kernel.sh --list [WORD...] expands words to names, one a line: a name stands
 #                              for itself, a version for all its kernels
 #                              (6.1 -> 6.1-cloud ...), nothing for every kernel; but
 #                              *-bench, which "make bench" measures on, by name only
 #
+# A name that is not in the table: debian-SUITE is the newest kernel for clouds of any suite of
+# Debian's (debian-sid, debian-experimental, debian-trixie-backports), debian-SUITE-7.2 its
+# newest 7.2.
+#
 # The stock kernels are Debian's own image packages; they are unpacked, not installed.
 # Those of Debian 12 itself have the version of the headers packages that are installed
-# on this machine. The others are built from Debian's kernel sources, with fragments
-# from tools/testing/qemu on top of allnoconfig.
+# on this machine. Of a suite whose C library is newer than this machine's the compiler
+# comes along, unpacked as well ("root"). The others are built from Debian's kernel sources,
+# with fragments from tools/testing/qemu on top of allnoconfig.
 #
 # What comes from another suite of Debian is the newest there when it is first asked
 # for, and stays so until it is removed from the cache.
@@ -28,22 +39,31 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # name		how	suite			package				factor	configuration
+# (what is "root" has the kernel's version for a package)
 KERNELS_TABLE='
 6.1-cloud	stock	-			linux-headers-cloud-amd64	1
 6.1-amd64	stock	-			linux-headers-amd64		1
 6.1-debug	built	-			linux-source-6.1		5	base pc debug
 6.12-cloud	stock	bookworm-backports	linux-headers-cloud-amd64	1
+6.12-trixie	root	trixie			6.12				1
 7.3-kcsan	built	trixie-backports	linux-source-7.3		1	base pc kcsan
 7.3-uml		built	trixie-backports	linux-source-7.3		1	base uml
 7.3-bench	built	trixie-backports	linux-source-7.3		1	base pc bench
 7.3-uml-bench	built	trixie-backports	linux-source-7.3		1	base uml xdp
 '
 
+# debian-SUITE and debian-SUITE-VERSION
+SUITE_NAME='^debian-([a-z]+(-[a-z]+)*)(-([0-9][0-9.]*))?$'
+
 list() {
 	local word name rest found
 
 	(($#)) || set -- ''
 	for word; do
+		if [[ $word =~ $SUITE_NAME ]]; then
+			echo "$word"
+			continue
+		fi
 		found=
 		while read -r name rest; do
 			[[ $name ]] || continue
@@ -66,7 +86,7 @@ package_version() {
 
 answer() {
 	printf '%s=%q\n' release "$1" vmlinuz "$2" kdir "$3" modules "$4" arch "$ARCH" \
-		built "$5" factor "$FACTOR"
+		built "$5" tried "$TRIED" factor "$FACTOR" broot "${6-}"
 }
 
 # The image as a package has it, ready for depmod and QEMU
@@ -140,6 +160,84 @@ stock_from() {
 	release=$(<"$dir/release")
 	answer "$release" "$dir/boot/vmlinuz-$release" "$dir/usr/src/linux-headers-$release" \
 	       "$dir/lib/modules/$release" 0
+}
+
+# The suites in which a suite's kernels, and what they are built with, are found
+family() { # suite
+	case $1 in
+	sid | unstable) echo "$1" ;;
+	experimental) echo experimental sid ;;
+	*-backports) echo "$1" "${1%-backports}" ;;
+	*) echo "$1" "$1-updates" "$1-security" ;;
+	esac
+}
+
+known() { # conf apt-cache's-words...
+	apt-cache -c "$1" -o Dir::State::status=/dev/null "${@:2}"
+}
+
+# Each has headers packages of its own, but not each suite one that depends on the newest
+newest_release() { # conf version
+	local version=${2:-[0-9]+}
+
+	known "$1" pkgnames linux-headers- |
+		sed -nE "s/^linux-headers-(${version//./\\.}([^0-9].*)?-cloud-amd64)\$/\1/p" |
+		sort -V | tail -n 1
+}
+
+# One root with the kernel, its headers, their tools, the compiler and what make calls
+fetch_root() { # conf release dir
+	local conf=$1 release=$2 tmp=$3 image=linux-image-$2 names deb
+
+	# It is signed some days later than built
+	known "$conf" pkgnames "$image" | grep -xF "$image" || image+=-unsigned
+	mkdir -p "$tmp/debs"
+	cd "$tmp/debs"
+	with_dependencies "$conf" "$image" "linux-headers-$release" \
+		bash coreutils dash diffutils findutils gawk grep make perl python3 sed >../names
+	mapfile -t names <../names
+	((${#names[@]}))
+	apt-get -q -c "$conf" download "${names[@]}"
+	cd ..
+	# The first has the links from /bin to /usr/bin and the like
+	for deb in debs/base-files_*.deb debs/*.deb; do
+		dpkg-deb -x "$deb" .
+	done
+	rm -rf debs names usr/share/{doc,locale,man}
+	ln -sf gawk usr/bin/awk
+	depmod -b . "$release"
+	echo "$release" >release
+}
+
+# Of all that has been fetched one is in use: NAME links to it
+root() { # suite version
+	local suite=$1 version=$2 link=$CACHE/kernels/$NAME conf release dir vmlinuz
+
+	if [[ $NEWEST || ! -e $link ]]; then
+		# shellcheck disable=SC2046 # words
+		conf=$(debian_apt deb $(family "$suite")) || die "cannot look for the newest kernel of $suite"
+		release=$(newest_release "$conf" "$version")
+		[[ $release ]] || die "$suite has no kernel $version for clouds"
+		dir=$link@$(known "$conf" show --no-all-versions "linux-headers-$release" |
+			sed -n 's/^Version: //p')
+		if [[ ! -e $dir ]]; then
+			log "fetching $release and its compiler from $suite"
+			rm -rf "$dir.tmp"
+			quietly "$CACHE/logs/fetch-$NAME.log" \
+				"$0" --run fetch_root "$conf" "$release" "$dir.tmp" ||
+				die "cannot fetch $release of $suite"
+			mv "$dir.tmp" "$dir"
+		fi
+		ln -sfn "${dir##*/}" "$link"
+		find "$CACHE/kernels" -maxdepth 1 -path "$link@*" ! -path "$dir" -exec rm -rf {} +
+	fi
+	dir=$(realpath "$link")
+	release=$(<"$dir/release")
+	# Since 7.2 or so it is beside the modules
+	vmlinuz=$dir/boot/vmlinuz-$release
+	[[ -e $vmlinuz ]] || vmlinuz=$dir/lib/modules/$release/vmlinuz
+	answer "$release" "$vmlinuz" "$dir/usr/src/linux-headers-$release" \
+	       "$dir/lib/modules/$release" 0 "$dir"
 }
 
 # Every symbol of the fragments must have survived the dependencies.
@@ -287,6 +385,7 @@ built() {
 	answer "$release" "$dir/vmlinuz" "$dir/build" "$dir/lib/modules/$release" 1
 }
 
+NEWEST=''
 case ${1-} in
 --list)
 	shift
@@ -302,15 +401,23 @@ case ${1-} in
 	shift
 	only_source=1
 	;;
+--newest)
+	NEWEST=1
+	shift
+	;;
 esac
 case ${1-} in
 '' | -*)
-	die "usage: kernel.sh [--source] NAME | --list [WORD...]; known: $(list | tr '\n' ' ')"
+	die "usage: kernel.sh [--newest|--source] NAME | --list [WORD...]; known: $(list | tr '\n' ' ')"
 	;;
 esac
 
-NAME=$1
+NAME=$1 TRIED=1
 row=$(awk -v n="$NAME" '$1 == n' <<<"$KERNELS_TABLE")
+if [[ $NAME =~ $SUITE_NAME ]]; then
+	row="$NAME root ${BASH_REMATCH[1]} ${BASH_REMATCH[4]:--} 1"
+	TRIED=0
+fi
 [[ $row ]] || die "unknown kernel '$NAME'; known: $(list | tr '\n' ' ')"
 read -r _ how suite pkg FACTOR config <<<"$row"
 read -r -a config <<<"$config"
@@ -324,9 +431,11 @@ case $NAME in
 *-uml | *-uml-bench) ARCH=um ;;
 *) ARCH=x86 ;;
 esac
+[[ ! $NEWEST || $how == root ]] || die "$NAME is not fetched anew by --newest"
 [[ $how == built ]] || lock "kernel-$NAME"
 case $how-$suite in
 stock--) stock "$pkg" ;;
 stock-*) stock_from "$pkg" "$suite" ;;
+root-*) root "$suite" "${pkg#-}" ;;
 built-*) built "$pkg" "$suite" "${config[@]}" ;;
 esac

@@ -10,7 +10,8 @@
 #                       sparse, whose warnings about our files are errors
 #
 # The build runs in a copy in the cache, incrementally; the tree stays clean. Any
-# warning (W=1) is an error.
+# warning (W=1) is an error. What cannot be built is said with the compiler's lines, and
+# for which kernel.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -23,7 +24,7 @@ fi
 name=${1:?$usage}
 answer=$("$ROOT/scripts/kernel.sh" "$name")
 eval "$answer"
-: "${kdir:?}" "${arch:?}"
+: "${kdir:?}" "${arch:?}" "${release:?}" "${broot=}"
 
 # One directory per source tree and kernel build: nothing of another's is reused.
 key=$(echo "$ROOT $kdir" | hash_of)
@@ -42,7 +43,12 @@ rsync -a --relative --delete --delete-missing-args \
 	--exclude='*.a' --exclude=modules.order --exclude=Module.symvers \
 	"$ROOT"/./{Makefile,Kbuild,net,include,tools/testing/{kunit,bench}} "$build/" >&2
 
-args=(-C "$kdir" "M=$build" "ARCH=$arch" "-j$(nproc)" W=1 KCFLAGS=-Werror
+command=(make -C "$kdir" "M=$build")
+if [[ $broot ]]; then
+	[[ ! $sparse ]] || die "no sparse in the root of $name"
+	command=("$ROOT/scripts/root.sh" --in "$broot" "$build" make -C "${kdir#"$broot"}" M=/mnt/share)
+fi
+args=("ARCH=$arch" "-j$(nproc)" W=1 KCFLAGS=-Werror
 	CONFIG_DEBUG_INFO_BTF_MODULES= BENCH=1)
 ! grep -qx CONFIG_KUNIT=y "$kdir/.config" || args+=(KUNIT=1)
 if [[ $sparse ]]; then
@@ -52,7 +58,13 @@ if [[ $sparse ]]; then
 fi
 
 rc=0
-quietly "$logfile" make "${args[@]}" modules || rc=$?
+"${command[@]}" "${args[@]}" modules >"$logfile" 2>&1 </dev/null || rc=$?
+if ((rc)); then
+	# All but what make has been at
+	grep -vE '^  [A-Z]+ |^make(\[[0-9]+\])?: (Entering|Leaving)' "$logfile" |
+		sed "s,$build/,,g; s,/mnt/share/,,g" | head -n 60 >&2
+	log "--- the whole: $logfile"
+fi
 # modpost and sparse warn without failing. Headers of the kernel are not ours.
 if ((!rc)) && grep -E '^WARNING: |warning: ' "$logfile" | grep -vE "^(/usr/src|$CACHE/kernels)/" >&2; then
 	log "--- warnings, see $logfile"
@@ -60,6 +72,7 @@ if ((!rc)) && grep -E '^WARNING: |warning: ' "$logfile" | grep -vE "^(/usr/src|$
 fi
 if ((rc)); then
 	find "$build" -name '*.ko' -delete
-	exit 1
+	die "xfrm_ext does not build for $name, the kernel $release; the compiler is $(
+		sed -n 's/^CONFIG_CC_VERSION_TEXT="\(.*\)"$/\1/p' "$kdir/.config")"
 fi
 echo "$build"

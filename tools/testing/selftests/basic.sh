@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# kernels: 6.1-cloud 6.1-amd64 6.12-cloud 7.3-uml
+# kernels: 6.1-cloud 6.1-amd64 6.12-cloud 6.12-trixie 7.3-uml
 # check: 6.1-cloud 6.12-cloud 7.3-uml
 #
 # An extended SA pair carries real traffic: every combination of inner and outer

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# kernels: 6.1-cloud 7.3-uml
+# kernels: 6.1-cloud 6.12-trixie 7.3-uml
 # check: 7.3-uml
 #
 # Every format with every placement of the trailer, IV and algorithm, in every mode, on

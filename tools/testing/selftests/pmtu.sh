@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# kernels: 6.1-cloud 6.12-cloud 6.12-trixie 7.3-uml
 # check: 7.3-uml
 #
 # The largest inner packet that fits goes out whole; one octet more gets the error

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# kernels: 6.1-cloud 6.12-cloud 6.1-debug 7.3-uml
+# kernels: 6.1-cloud 6.12-cloud 6.12-trixie 6.1-debug 7.3-uml
 # check: 7.3-uml
 #
 # One key, one set of numbers: whoever makes an SA again with a key that was used goes on

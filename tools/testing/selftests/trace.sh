@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# kernels: 6.1-cloud 6.12-cloud
+# kernels: 6.1-cloud 6.12-cloud 6.12-trixie
 #
 # The tracepoint xfrm_ext:xfrm_ext_drop says of each packet that is dropped which SA's it
 # was, in which namespace, why it was dropped, and the numbers that decided. (Kernels of ours cannot trace.)
