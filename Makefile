@@ -9,7 +9,7 @@ RELEASE = $(shell awk -F'"' '/UTS_RELEASE/ { print $$2 }' $(KDIR)/include/genera
 # Type information of the module would ask for pahole and serve nobody
 NO_BTF = CONFIG_DEBUG_INFO_BTF_MODULES=
 
-.PHONY: all module install clean check-config iproute2 xfrm-ext packages check check-full check-steady kunit demo bench pictures help
+.PHONY: all module install clean check-config iproute2 xfrm-ext packages check check-full check-kernel check-steady kunit demo bench pictures help
 all: module
 
 module: check-config
@@ -45,6 +45,9 @@ check:
 check-full:
 	@FULL=1 TESTS='$(TESTS)' KERNELS='$(KERNELS)' JOBS='$(JOBS)' exec scripts/check.sh
 
+check-kernel:
+	@SUITE='$(SUITE)' VERSION='$(VERSION)' TESTS='$(TESTS)' JOBS='$(JOBS)' exec scripts/check-kernel.sh
+
 check-steady:
 	@ROUNDS='$(ROUNDS)' exec scripts/check-steady.sh
 
@@ -77,6 +80,8 @@ help:
 	@echo '                     TESTS="static selftests/basic kunit" only these (globs)'
 	@echo '                     KERNELS="6.1" or "6.1-cloud 6.1-debug" only on these'
 	@echo '                     JOBS=1 one guest at a time, instead of one per CPU and one'
+	@echo 'make check-kernel    does it work on the newest kernel of Debian sid? SUITE=experimental another'
+	@echo '                     suite, VERSION=7.2 the newest of these'
 	@echo 'make check-steady    make check ten times (ROUNDS), every other time on a busy machine'
 	@echo 'make kunit           the unit tests, on 7.3-uml: seconds, once that is built'
 	@echo 'make demo            two gateways in a guest: what subspaces are good for, and a rule'

@@ -141,23 +141,34 @@ userland() {
 }
 
 # The chosen ones of the kernel's modules, with whatever they depend on.
-: "${modules:=}" "${release:=}" "${built:=}"	# set by kernel.sh's answer
+: "${modules:=}" "${release:=}" "${built:=}" "${tried:=}"	# set by kernel.sh's answer
 kernel_modules() {
 	local list=$ROOT/tools/testing/qemu/guest-modules.txt
-	local from=${modules%/lib/modules/*} name path key
+	local from=${modules%/lib/modules/*} lacks=() names name path key
 
 	key=$( (echo "$modules"; cat "$0" "$list") | hash_of)
 	tree=$CACHE/initramfs/modules-$release-$key
-	[[ ! -e $tree ]] || return 0
-	lock "modules-$release"
-	[[ ! -e $tree ]] || return 0
+	[[ -e $tree ]] || lock "modules-$release"
+	if [[ -e $tree ]]; then
+		[[ ! -e $tree/lacks ]] || log "$(<"$tree/lacks")"
+		return
+	fi
 	rm -rf "$tree.tmp"
 	mkdir -p "$tree.tmp/lib/modules/$release"
-	while read -r name; do
-		[[ $name && $name != \#* ]] || continue
-		modprobe -d "$from" -S "$release" --show-depends "$name" 2>/dev/null ||
-			((built)) || die "kernel $kernel has no module $name"
+	while read -r -a names; do
+		[[ ${names[0]-} && ${names[0]} != \#* ]] || continue
+		# Of several names a module has had, the first that there is
+		for name in "${names[@]}"; do
+			modprobe -d "$from" -S "$release" --show-depends "$name" 2>/dev/null && continue 2
+		done
+		((built)) || lacks+=("${names[0]}")
 	done <"$list" >"$work/insmod"
+	if ((${#lacks[@]})); then
+		name="kernel $kernel ($release) has no modules: ${lacks[*]}"
+		((!tried)) || die "$name"
+		log "$name"
+		echo "$name" >"$tree.tmp/lacks"
+	fi
 	awk '$1 == "insmod" { print $2 }' "$work/insmod" | sort -u | while read -r path; do
 		echo "${path#"$modules"/}"
 	done | rsync -a --files-from=- "$modules" "$tree.tmp/lib/modules/$release"
