@@ -146,11 +146,11 @@ class Raw:
     protocol gets IPv4 packets whole; of IPv6 the header is put together from what is told
     along. Protocol 0 cannot be had, nor can what mobile IPv6 finds malformed."""
 
-    def __init__(self, stack, sa):
+    def __init__(self, stack, sa, protos=range(1, 256)):
         self.sa = sa
         self.protos = {}
         family = socket.AF_INET if sa.version == 4 else socket.AF_INET6
-        for proto in range(1, 256):
+        for proto in protos:
             if proto == PROTO_MH and sa.version == 6:
                 continue
             sock = open_socket(stack, family, socket.SOCK_RAW, proto)
