@@ -202,6 +202,8 @@ archive "$work/modules" "$work/modules.cpio"
 mkdir -p "$work/tests/xfrm_ext/"{extra,tools}
 cp -a "$ROOT/include" "$work/tests/xfrm_ext/"
 install -D -m 644 -t "$work/tests/xfrm_ext/Documentation" "$ROOT/Documentation/howto.rst"
+install -D -m 644 -t "$work/tests/xfrm_ext/Documentation/netlink/specs" \
+	"$ROOT/Documentation/netlink/specs/xfrm_ext.yaml"
 cp -a "$ROOT/tools/"{testing,systemd,wireshark} "$work/tests/xfrm_ext/tools/"
 ((!${#extra[@]})) || cp "${extra[@]}" "$work/tests/xfrm_ext/extra/"
 cp "$env" "$work/tests/xfrm_ext/run.env"
