@@ -11,6 +11,7 @@
 #                        kunit/*, selftests/*; a folder's name stands for what is in it
 #   KERNELS="WORD..."    only on these kernels (kernel.sh --list); 6.1 is all of 6.1-*.
 #                        Everything that runs there, as with FULL=1
+#   COVERAGE=DIR         what guests have counted of what runs is put there, see coverage.sh
 #   JOBS=N               so many tests or guests at a time, by default one more than there are
 #                        CPUs: an emulated guest seldom keeps one quite busy
 #
@@ -298,13 +299,14 @@ guest() { # kernel guest guests
 	done
 }
 
+guests_run=0
 guest_run() { # kernel results [option...] script...
 	local rc=0 kernel=$1 results=$2 name=${2##*/results-} failed
 
 	shift 2
 	failed=$(grep -c ^FAILED "$results" || true)
 	tools/testing/qemu/run.sh --kernel "$kernel" ${quick:+--env QUICK=1} --results "$results" \
-		"$@" </dev/null 2>&1 |
+		${COVERAGE:+--env SOME=1 --out "$COVERAGE/$name-$((++guests_run))"} "$@" </dev/null 2>&1 |
 		tee -a "$tmp/guest-$name" || rc=$?
 	((!rc)) || cp "$tmp/guest-$name" "$tmp/failed-$name"
 	if ((rc)) && [[ $(grep -c ^FAILED "$results") == "$failed" ]]; then

@@ -9,6 +9,9 @@
 #                       the same in a directory of its own, every file run through
 #                       sparse, whose warnings about our files are errors
 #
+# With COVERAGE in the environment, in another directory still, they count what of them runs
+# (coverage.sh).
+#
 # The build runs in a copy in the cache, incrementally; the tree stays clean. Any
 # warning (W=1) is an error. What cannot be built is said with the compiler's lines, and
 # for which kernel.
@@ -16,11 +19,12 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 usage="usage: module.sh [--sparse] NAME"
-sparse=
+variant=
 if [[ ${1-} == --sparse ]]; then
-	sparse=-sparse
+	variant=-sparse
 	shift
 fi
+[[ ! ${COVERAGE-} ]] || variant=-gcov
 name=${1:?$usage}
 answer=$("$ROOT/scripts/kernel.sh" "$name")
 eval "$answer"
@@ -28,9 +32,9 @@ eval "$answer"
 
 # One directory per source tree and kernel build: nothing of another's is reused.
 key=$(echo "$ROOT $kdir" | hash_of)
-build=$CACHE/build/$name$sparse-$key
-logfile=$CACHE/logs/module-$name$sparse-$key.log
-lock "build-$name$sparse-$key"
+build=$CACHE/build/$name$variant-$key
+logfile=$CACHE/logs/module-$name$variant-$key.log
+lock "build-$name$variant-$key"
 mkdir -p "$build"
 
 for file in Makefile Kbuild; do
@@ -40,8 +44,8 @@ done
 # deleted.
 rsync -a --relative --delete --delete-missing-args \
 	--exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' \
-	--exclude='*.a' --exclude=modules.order --exclude=Module.symvers \
-	"$ROOT"/./{Makefile,Kbuild,net,include,tools/testing/{kunit,bench}} "$build/" >&2
+	--exclude='*.a' --exclude='*.gcno' --exclude=modules.order --exclude=Module.symvers \
+	"$ROOT"/./{Makefile,Kbuild,net,include,tools/testing/{kunit,bench,gcov}} "$build/" >&2
 
 command=(make -C "$kdir" "M=$build")
 if [[ $broot ]]; then
@@ -51,7 +55,9 @@ fi
 args=("ARCH=$arch" "-j$(nproc)" W=1 KCFLAGS=-Werror
 	CONFIG_DEBUG_INFO_BTF_MODULES= BENCH=1)
 ! grep -qx CONFIG_KUNIT=y "$kdir/.config" || args+=(KUNIT=1)
-if [[ $sparse ]]; then
+if [[ $variant == -gcov ]]; then
+	args+=(GCOV=1)
+elif [[ $variant ]]; then
 	args+=(C=2 'CF=-D__CHECK_ENDIAN__')
 	# C=2 checks what is compiled, and all of it shall be
 	find "$build" -name '*.o' -delete

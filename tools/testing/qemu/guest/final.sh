@@ -76,6 +76,10 @@ scan() {
 		{ print }
 	' $kmemleak
 }
+# What of the modules has run, now that they are gone
+gcov=/sys/kernel/debug/xfrm_ext_gcov
+[[ ! -e $gcov ]] || cat $gcov >"${OUT:-/out}/gcov"
+
 if [[ -e $kmemleak ]]; then
 	scan >"$report.leaks"
 	[[ ! -s $report.leaks ]] || scan >"$report.leaks"

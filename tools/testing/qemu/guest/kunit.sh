@@ -14,7 +14,7 @@ if [[ -e /sys/kernel/debug/kcsan ]]; then
 fi
 ((TIME_FACTOR == 1)) || words=(ops=1000000)
 # Where nothing is emulated there is time for ten times as many
-[[ $KERNEL_NAME != *-uml ]] || words=(ops=100000000)
+[[ $KERNEL_NAME != *-uml || ${SOME-} ]] || words=(ops=100000000)
 [[ -d /sys/module/xfrm_ext_kunit ]] || modprobe xfrm_ext_kunit "${words[@]}" || exit 1
 # Each suite's file is a whole of its own. Of a case with parameters it keeps only the
 # last one's line, next to the case's own, which is the one to count.
