@@ -9,7 +9,7 @@ RELEASE = $(shell awk -F'"' '/UTS_RELEASE/ { print $$2 }' $(KDIR)/include/genera
 # Type information of the module would ask for pahole and serve nobody
 NO_BTF = CONFIG_DEBUG_INFO_BTF_MODULES=
 
-.PHONY: all module install clean check-config iproute2 xfrm-ext packages check check-full check-kernel check-steady kunit demo bench pictures help
+.PHONY: all module install clean check-config iproute2 xfrm-ext packages check check-full check-kernel check-steady coverage soak kunit demo bench pictures help
 all: module
 
 module: check-config
@@ -51,6 +51,12 @@ check-kernel:
 check-steady:
 	@ROUNDS='$(ROUNDS)' exec scripts/check-steady.sh
 
+coverage:
+	@TESTS='$(TESTS)' KERNELS='$(KERNELS)' JOBS='$(JOBS)' exec scripts/coverage.sh
+
+soak:
+	@TESTS='$(TESTS)' KERNELS='$(KERNELS)' SEED='$(SEED)' SOAK_SECONDS='$(SOAK_SECONDS)' exec scripts/soak.sh
+
 kunit:
 	@TESTS='kunit' KERNELS='$(or $(KERNELS),7.3-uml)' exec scripts/check.sh
 
@@ -83,6 +89,8 @@ help:
 	@echo 'make check-kernel    does it work on the newest kernel of Debian sid? SUITE=experimental another'
 	@echo '                     suite, VERSION=7.2 the newest of these'
 	@echo 'make check-steady    make check ten times (ROUNDS), every other time on a busy machine'
+	@echo 'make coverage        what of the module the tests run, and what not: an hour'
+	@echo 'make soak            fuzzers, each SOAK_SECONDS=600 long, each time something else'
 	@echo 'make kunit           the unit tests, on 7.3-uml: seconds, once that is built'
 	@echo 'make demo            two gateways in a guest: what subspaces are good for, and a rule'
 	@echo 'make bench           what packets, windows, trailers cost: Documentation/bench.rst; half an hour'

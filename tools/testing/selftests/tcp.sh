@@ -77,7 +77,7 @@ large() { # mode inner outer
 	sas "$@"
 	connection open "$i2" 7
 	for how in copy file zerocopy; do
-		sends_large yes $how $octets
+		sends_large yes "$how" "$octets"
 	done
 	connection end
 	nothing_long
@@ -87,7 +87,7 @@ large() { # mode inner outer
 by_kernel() { # mode inner outer
 	sas "$@" 'ext tx-subspaces 4 fastpath off'
 	connection open "$i2" 7
-	sends_large no copy $octets
+	sends_large no copy "$octets"
 	connection end
 	nothing_long
 }
@@ -96,11 +96,11 @@ by_kernel() { # mode inner outer
 forgets() {
 	sas tunnel 4 4
 	connection open "$i2" 7
-	sends_large yes copy $octets
+	sends_large yes copy "$octets"
 	sas tunnel 4 4 'ext tx-subspaces 4 fastpath off'
-	sends_large no copy $octets
+	sends_large no copy "$octets"
 	sas tunnel 4 4
-	sends_large yes copy $octets
+	sends_large yes copy "$octets"
 	connection end
 	nothing_long
 }
@@ -112,15 +112,15 @@ two() {
 	sas tunnel 4 4
 	key_for 0x101
 	for n in 1 2; do
-		ip -n "$(ns_of $n)" -batch - <<-EOF
+		ip -n "$(ns_of "$n")" -batch - <<-EOF
 			xfrm policy flush
-			xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x101 reqid 3 mode transport aead $aead $key 128 ext $(way $n 1)-subspaces 4
-			xfrm policy add src 10.1.0.1 dst 10.2.0.1 dir $(way $n 1 out in) $(outer_of 10.0.0.1 10.0.0.2 1) tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 3 mode transport
-			xfrm policy add src 10.2.0.1 dst 10.1.0.1 dir $(way $n 2 out in) $(outer_of 10.0.0.2 10.0.0.1 2)
+			xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x101 reqid 3 mode transport aead $aead $key 128 ext $(way "$n" 1)-subspaces 4
+			xfrm policy add src 10.1.0.1 dst 10.2.0.1 dir $(way "$n" 1 out in) $(outer_of 10.0.0.1 10.0.0.2 1) tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 3 mode transport
+			xfrm policy add src 10.2.0.1 dst 10.1.0.1 dir $(way "$n" 2 out in) $(outer_of 10.0.0.2 10.0.0.1 2)
 		EOF
 	done
 	connection open 10.2.0.1 7
-	sends_large no copy $octets
+	sends_large no copy "$octets"
 	connection end
 	nothing_long
 }
@@ -141,11 +141,11 @@ outer_of() { # src dst reqid
 falls() { # mode inner outer
 	sas "$@"
 	connection open "$i2" 7
-	sends_large yes copy $octets
-	connection send copy $octets
+	sends_large yes copy "$octets"
+	connection send copy "$octets"
 	link_mtu 1300
-	connection send copy $octets
-	sends_large yes copy $octets
+	connection send copy "$octets"
+	sends_large yes copy "$octets"
 	connection end
 	link_mtu 1500
 }
@@ -190,7 +190,7 @@ wait_for 20 ip netns exec "$g1" python3 -c 'import socket; socket.create_connect
 
 for mode in tunnel transport beet; do
 	for family in 4 6; do
-		run "large packets, $mode IPv$family" large $mode $family $family
+		run "large packets, $mode IPv$family" large "$mode" "$family" "$family"
 	done
 done
 run "large packets, IPv6 in IPv4" large tunnel 6 4
