@@ -5,7 +5,8 @@
 #
 # Format eesp between two hosts: all modes, families, paths, algorithms and root keys, in UDP,
 # with something in clear; every packet on the link is read by somebody who knows the draft
-# only (eesp.py). What a receiver refuses, and what it does not look at. Nothing of it is ever
+# only (eesp.py), and by the reference, whose author has not read the module; what that makes by
+# chance is taken and delivered (PACKETS, SEED). What a receiver refuses, and what it does not look at. Nothing of it is ever
 # ESP, and no ESP is ever taken for it.
 #
 # 7.3-uml does all, the others one of each kind at least.
@@ -126,7 +127,43 @@ exchange() { # inner
 		seen=$("$here/eesp.py" check "$tmp/$n.pcap" "$tmp/sa$n")
 		expect "packets of SA $n that were read" "${seen%/*}" "$(stat "$(ns_of "$n")" "0x${n}00" tx-packets)"
 		((SUBS == 1 ? ${seen#*/} == 1 : ${seen#*/} > 1))
+		"$here/eesp_reference.py" read "$tmp/$n.pcap" "$tmp/sa$n" "$SUBS"
 	done
+}
+
+# What the reference makes, with any packet inside, the module takes; and in tunnel mode it comes
+# out as it went in, which is seen where it comes in again
+made_elsewhere() { # mode inner outer path
+	local packets=${PACKETS:-$((240 / factor))}
+
+	fastpath "$4"
+	pair_of "$1" "$2" "$3"
+	[[ $1 != tunnel ]] || record "$tmp/came.pcap" "$g2" wan -Q in
+	expect sent "$(ip netns exec "$g1" "$here/eesp_reference.py" send "$tmp/sa1" "$SUBS" "$packets" "${SEED:-1}" wan \
+		"$(ip netns exec "$g2" cat /sys/class/net/wan/address)" "$tmp/inner.pcap")" "$packets"
+	accepts "$g2" 0x100 "$packets"
+	expect drops "$(drops "$g2" 0x100)" none
+	[[ $1 != tunnel ]] || wait_for 20 "$here/eesp_reference.py" came "$tmp/came.pcap" "$tmp/inner.pcap"
+	[[ $1 != tunnel ]] || kill -INT "$(<"$tmp/came.pcap.pid")"
+	fastpath on
+}
+
+made_elsewhere_crypt() { # octets mode inner outer
+	local CRYPT=$1
+
+	made_elsewhere "${@:2}" on
+}
+
+made_elsewhere_udp() { # mode inner outer path
+	local UDP=1
+
+	made_elsewhere "$@"
+}
+
+made_elsewhere_with() { # aead root icv json words mode inner outer
+	local AEAD=$1 ROOT=$2 BITS=$3 JSON=$4 EXT=$5
+
+	made_elsewhere "${@:6}" on
 }
 
 carries() { # mode inner outer path
@@ -642,12 +679,25 @@ run "made by a rule" made_by_rule
 run "an xfrm interface" interface
 run "refusals" refusals
 run "1,024 Sub SAs" many
+for path in on off; do
+	for mode in tunnel transport beet; do
+		run "made by the reference, $mode, IPv4, fastpath $path" made_elsewhere $mode 4 4 $path
+		run_whole "made by the reference, $mode, IPv6, fastpath $path" made_elsewhere $mode 6 6 $path
+	done
+done
+run "made by the reference, BEET, both families" made_elsewhere beet 4 6 on
+run "made by the reference, 32 octets in clear" made_elsewhere_crypt 32 tunnel 4 6
+run_whole "made by the reference, 252 octets in clear" made_elsewhere_crypt 252 transport 6 6
+run "made by the reference, SHA-512, implicit IV" made_elsewhere_with "$default_aead" 64 128 ', "iv": "implicit"' 'iv implicit' tunnel 4 4
+run_whole "made by the reference, SHA-384, ChaCha20-Poly1305" made_elsewhere_with 'rfc7539esp(chacha20,poly1305)' 48 128 '' '' transport 4 4
+run_whole "made by the reference, AES-CCM" made_elsewhere_with 'rfc4309(ccm(aes))' 32 128 ', "sub_key": 128' 'sub-key 128' tunnel 6 4
 for n in "$g1" "$g2"; do
 	ip netns exec "$n" "$here/natt.py" end 4500 </dev/null >/dev/null &
 	wait_for 20 ip netns exec "$n" grep -q ':1194 ' /proc/net/udp6
 done
 for path in on off; do
 	run "in UDP, tunnel, fastpath $path" in_udp tunnel 4 4 $path
+	run "made by the reference, in UDP, fastpath $path" made_elsewhere_udp tunnel 4 4 $path
 	run_whole "in UDP, transport, fastpath $path" in_udp transport 4 4 $path
 	run_whole "in UDP over IPv6, BEET, fastpath $path" in_udp beet 4 6 $path
 done
