@@ -45,8 +45,8 @@ capabilities() {
 
 	algorithms=$(ip netns exec "$g1" xfrm-ext capabilities | grep -c '^algorithm ')
 	((algorithms > 3))
-	# Two formats and the window
-	same caps $((algorithms + 3))
+	# Three formats and the window
+	same caps $((algorithms + 4))
 }
 
 nothing() {

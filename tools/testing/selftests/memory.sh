@@ -175,8 +175,11 @@ without_number() {
 
 # Windows up to the bound; whatever is refused tries again
 windows() {
-	local max=$((1 << 20)) used refused
+	local max used refused
 
+	# What is remembered of keys counts, too, and is not always the same: room is left over behind
+	# the last window, for the transmit counters
+	max=$(($(netns_memory "$user" -all) + (1 << 20)))
 	bound "$max"
 	user_sa 0x100 64 65536
 	sends "$user" 0 0 63

@@ -12,6 +12,7 @@
 
 import errno
 import socket
+import struct
 import subprocess
 import sys
 
@@ -77,6 +78,8 @@ def full(address, port, dev, qdisc):
             # It tries again, with the same result, so that this does not change
             print(*datagrams(address), *tcp_state(sock))
         finally:
+            # With RST, at once: what it would send yet would take numbers of the next test's SA
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             subprocess.run(["tc", "qdisc", "del", "dev", dev, "root"], check=True)
 
 
