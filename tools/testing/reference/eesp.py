@@ -19,7 +19,6 @@ it accepts is what a correct sender makes. Memory, of what has been sent and rec
 eesp_peer.py.
 """
 
-import ipaddress
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,7 +34,7 @@ from eesp_options import CryptOffset, Numbers, Option
 from errors import (BadIcv, BadInfoWord, BadInner, BadNextHeader, BadNumber, BadPadding,
                     BadPadLength, BadSpi, Truncated)
 from iphdr import PROTO_IPIP, PROTO_IPV6, PROTO_NONE
-from outer import ADDRESS_PROTO, enter, leave, leave_strictly, split, wrap
+from outer import ADDRESS_PROTO, Addresses, enter, leave, leave_strictly, split, wrap
 
 MODES = ("tunnel", "transport", "beet")
 BASE_LEN, SN_LEN, PIH_LEN = 8, 8, 4
@@ -47,7 +46,7 @@ PROTO_EXPERIMENT = 253
 
 
 @dataclass(frozen=True)
-class SA:
+class SA(Addresses):
     """One direction of an SA.
 
     key          key and salt; with an SSKDF the root key, and cipher_key the octets of key,
@@ -169,36 +168,6 @@ class SA:
     def iv_len(self):
         """Octets of IV on the wire."""
         return 0 if self.iv == "implicit" else eesp_keys.AEADS[self.aead].iv_len
-
-    @cached_property
-    def src_octets(self):
-        """Outer source address."""
-        return ipaddress.ip_address(self.src).packed
-
-    @cached_property
-    def dst_octets(self):
-        """Outer destination address."""
-        return ipaddress.ip_address(self.dst).packed
-
-    @cached_property
-    def addresses(self):
-        """Both outer addresses, as they stand in a header."""
-        return self.src_octets + self.dst_octets
-
-    @cached_property
-    def inner_addresses(self):
-        """BEET's inner addresses, as they stand in a header."""
-        return b"".join(ipaddress.ip_address(a).packed for a in self.inner)
-
-    @property
-    def version(self):
-        """Outer IP version."""
-        return 4 if len(self.dst_octets) == 4 else 6
-
-    @property
-    def inner_version(self):
-        """BEET's inner IP version."""
-        return 4 if len(self.inner_addresses) == 8 else 6
 
 
 class Parts(NamedTuple):

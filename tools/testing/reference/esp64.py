@@ -17,7 +17,6 @@ the full text. The decoder is strict: what it accepts is what a correct sender m
 is less than what a receiver has to put up with.
 """
 
-import ipaddress
 import json
 import os
 import struct
@@ -34,7 +33,7 @@ from errors import (BadFragment, BadIcv, BadInfoWord, BadInner, BadNextHeader, B
 from beet import parse_pseudo_header, pseudo_header
 from iphdr import PROTO_BEETPH, PROTO_ESP, PROTO_IPIP, PROTO_IPV6, PROTO_NONE
 from iphdr import checksum, inner_length
-from outer import ADDRESS_PROTO, enter, leave, leave_strictly, split, wrap
+from outer import ADDRESS_PROTO, Addresses, enter, leave, leave_strictly, split, wrap
 from trailer import TRAILERS, find, plaintext, split_plaintext
 # pylint: enable=unused-import
 
@@ -47,7 +46,7 @@ SA_FLAGS = {"noecn", "nopmtudisc", "dont-encap-dscp"}
 
 
 @dataclass(frozen=True)
-class SA:
+class SA(Addresses):
     """One direction of an SA. key is key and salt together, icv in octets; enc and
     auth instead of aead make a pair; inner is BEET's inner source and destination, encap
     the ports of UDP, in this order. tfcpad is for the strict decoder; flags (of SA_FLAGS) and
@@ -166,36 +165,6 @@ class SA:
     def sn_max(self):
         """The last sequence number."""
         return SN_MAX if self.format == "esp64" or self.esn else (1 << 32) - 1
-
-    @cached_property
-    def src_octets(self):
-        """Outer source address."""
-        return ipaddress.ip_address(self.src).packed
-
-    @cached_property
-    def dst_octets(self):
-        """Outer destination address."""
-        return ipaddress.ip_address(self.dst).packed
-
-    @cached_property
-    def addresses(self):
-        """Both outer addresses, as they stand in a header."""
-        return self.src_octets + self.dst_octets
-
-    @cached_property
-    def inner_addresses(self):
-        """BEET's inner addresses, as they stand in a header."""
-        return b"".join(ipaddress.ip_address(a).packed for a in self.inner)
-
-    @property
-    def version(self):
-        """Outer IP version."""
-        return 4 if len(self.dst_octets) == 4 else 6
-
-    @property
-    def inner_version(self):
-        """BEET's inner IP version."""
-        return 4 if len(self.inner_addresses) == 8 else 6
 
 
 class Packet(NamedTuple):

@@ -7,6 +7,8 @@ all that stands before ESP or, if there is one, before the UDP header.
 """
 
 import collections
+import ipaddress
+from functools import cached_property
 
 import beet
 import iphdr
@@ -15,6 +17,40 @@ from iphdr import IP_DF, IP_FLAGS, PROTO_BEETPH, PROTO_ESP, PROTO_IPIP, PROTO_IP
 
 ECN_ECT0, ECN_CE = 2, 3
 ADDRESS_PROTO = {4: PROTO_IPIP, 6: PROTO_IPV6}
+
+
+class Addresses:
+    """What an SA of any format has: src and dst, and in BEET inner, in a header's octets."""
+
+    @cached_property
+    def src_octets(self):
+        """Outer source address."""
+        return ipaddress.ip_address(self.src).packed
+
+    @cached_property
+    def dst_octets(self):
+        """Outer destination address."""
+        return ipaddress.ip_address(self.dst).packed
+
+    @cached_property
+    def addresses(self):
+        """Both outer addresses, as they stand in a header."""
+        return self.src_octets + self.dst_octets
+
+    @cached_property
+    def inner_addresses(self):
+        """BEET's inner addresses, as they stand in a header."""
+        return b"".join(ipaddress.ip_address(a).packed for a in self.inner)
+
+    @property
+    def version(self):
+        """Outer IP version."""
+        return 4 if len(self.dst_octets) == 4 else 6
+
+    @property
+    def inner_version(self):
+        """BEET's inner IP version."""
+        return 4 if len(self.inner_addresses) == 8 else 6
 
 
 def plain_head(sa):
