@@ -41,6 +41,8 @@ ADDRESSES = {2: (bytes((10, 9, 0, 1)), bytes((10, 9, 0, 2))),
              10: (bytes.fromhex("fd09") + bytes(13) + b"\1", bytes.fromhex("fd09") + bytes(13) + b"\2")}
 SPIS = range(0x100, 0x108)
 MARKS = (0, 0, 0, 1)
+# Without which a request means nothing
+ESSENTIAL = ("family", "daddr", "spi", "rx-subspaces", "tx-subspaces", "rule-pref")
 
 
 class Spec:
@@ -172,13 +174,17 @@ class Maker:
             return False
         name = rng.choice(numbers)
         width = WIDTHS[spec.attributes[name]["type"]]
-        attributes[:] = [a for a in attributes if a[0] != self.number(name)]
+        # Mostly nothing else is there for which it would be refused as well
+        alone = rng.random() < 0.7
+        attributes[:] = [a for a in attributes if a[0] != self.number(name) and
+                         (not alone or genl.NAMES[a[0] & 0x3FFF] in ESSENTIAL)]
         if how == 1:
             # Of another length
             attributes.append((self.number(name), rng.randbytes(rng.choice([n for n in range(12) if n != width]))))
             return True
         least, most = spec.range(name)
-        outside = [n for n in (least - 1, most + 1, (1 << 8 * width) - 1)
+        # Half and twice: what must be a power of two is one still
+        outside = [n for n in (least - 1, least // 2, most + 1, 2 * most, (1 << 8 * width) - 1)
                    if 0 <= n < 1 << 8 * width and not least <= n <= most]
         if not outside:
             return False
