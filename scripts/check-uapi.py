@@ -57,6 +57,8 @@ OTHER_LIMITS = {
     ("rule-dst", "min-len"): 4,
     ("rule-dst", "max-len"): 16,
     ("rule-dst-len", "max"): 128,
+    ("echo-reply-spi", "min"): 1,
+    ("echo-len", "max"): 65535,
 }
 HEADER_LIMITS = {
     ("tx-subspaces", "max"): "XFRM_EXT_SUBSPACES_MAX",
@@ -69,6 +71,7 @@ HEADER_LIMITS = {
     ("window", "max"): "XFRM_EXT_WINDOW_MAX",
     ("tx-crypt-offset", "max"): "XFRM_EXT_CRYPT_OFFSET_MAX",
     ("rx-crypt-offset", "max"): "XFRM_EXT_CRYPT_OFFSET_MAX",
+    ("echo-data", "max-len"): "XFRM_EXT_ECHO_DATA_MAX",
 }
 # What a comment in the header calls a type, and what the spec calls it
 COMMENT_TYPES = {"nest": "nest", "string": "string", "4 or 16 octets": "binary"}

@@ -74,8 +74,8 @@ typedef int xe_op_sent(struct xe_sa *sa, struct sk_buff *skb, int err);
  * struct xe_op - one packet in the cipher's hands
  * @nonce: for the cipher; first, for its alignment
  * @skb: the packet
- * @sa: its SA; the packet keeps the state, and so this, alive, or if it is a dummy
- *      its sender does
+ * @sa: its SA; the packet keeps the state, and so this, alive, or if it is the SA's
+ *      own its sender does
  * @seq: its number
  * @frame: how it is laid out
  * @fast: on our own path, not the kernel's

@@ -35,7 +35,7 @@ static void xe_event(const struct xe_sa *sa, enum xfrm_ext_cmd cmd,
 		return;
 	}
 	genlmsg_end(msg, hdr);
-	xe_message_multicast(msg, xs_net(sa->x));
+	xe_message_multicast(msg, xs_net(sa->x), XE_MCGRP_EVENTS);
 }
 
 static int xe_put_forged(struct sk_buff *skb, const struct xe_sa *sa, u32 n)
@@ -49,6 +49,12 @@ static int xe_put_out_of_range(struct sk_buff *skb, const struct xe_sa *sa,
 			       u32 subspace)
 {
 	return nla_put_u32(skb, XFRM_EXT_A_OUT_OF_RANGE, subspace);
+}
+
+static int xe_put_reassembled(struct sk_buff *skb, const struct xe_sa *sa,
+			      u32 fragment)
+{
+	return nla_put_u32(skb, XFRM_EXT_A_FRAGMENT_MAX, fragment);
 }
 
 /* Has there been no such event for a while? Then there is one now. */
@@ -135,6 +141,9 @@ static bool xe_event_authentic(const struct xe_sa *sa)
 		XFRM_EXT_STAT_RX_FRAGMENT,
 		XFRM_EXT_STAT_RX_INNER,
 		XFRM_EXT_STAT_RX_NOMEM_WINDOW,
+		XFRM_EXT_STAT_RX_CRYPT_OFFSET,
+		XFRM_EXT_STAT_RX_ECHO,
+		XFRM_EXT_STAT_RX_ECHO_REFUSED,
 	};
 	int i;
 
@@ -160,4 +169,27 @@ void xe_event_forged(struct xe_sa *sa)
 
 	if (n >= XE_FORGED_ALARM && is_power_of_2(n) && !xe_event_authentic(sa))
 		xe_event(sa, XFRM_EXT_CMD_NONE_AUTHENTIC, xe_put_forged, n);
+}
+
+/**
+ * xe_event_reassembled - an authentic packet has come as fragments
+ * @sa: SA
+ * @fragment: octets of the largest of these, with its IP header
+ *
+ * The first time somebody is told: the sender knows nothing of a path that cuts its packets,
+ * and each of them is lost with any of its fragments.
+ *
+ * Context: BH off.
+ */
+void xe_event_reassembled(struct xe_sa *sa, u32 fragment)
+{
+	u32 max = READ_ONCE(sa->fragment_max);
+
+	xe_count(&this_cpu_ptr(sa->cpu)->reassembled, 1);
+	if (!max && !cmpxchg(&sa->fragment_max, 0, fragment))
+		xe_event(sa, XFRM_EXT_CMD_REASSEMBLED, xe_put_reassembled,
+			 fragment);
+	max = READ_ONCE(sa->fragment_max);
+	while (fragment > max && !try_cmpxchg(&sa->fragment_max, &max, fragment))
+		;
 }

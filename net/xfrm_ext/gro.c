@@ -229,7 +229,10 @@ xe_gro_ours(const struct xe_gro *g, const struct net_offload *next,
 	skb_pull(skb, at);
 	skb_set_network_header(skb, -(int)len);
 	skb_reset_transport_header(skb);
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	if (g->family == AF_INET)
+		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	else
+		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
 	xe_receive(sa, skb, xe_gro_private(skb));
 	return ERR_PTR(-EINPROGRESS);
 }

@@ -135,9 +135,17 @@ xe_eesp_inside(const struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	stat = xe_accept_trailer(trailer, skb, at,
 				 skb->len - at - sa->cipher.icv_len, inside);
 	if (stat || trailer != XFRM_EXT_TRAILER_FRONT ||
-	    sa->mode != &xe_mode_tunnel || inside->next_header == IPPROTO_NONE)
+	    sa->mode != &xe_mode_tunnel || inside->next_header == IPPROTO_NONE ||
+	    inside->next_header == XE_NEXT_HEADER_ECHO)
 		return stat;
 	return xe_eesp_inner_ok(skb, at, inside) ? 0 : XFRM_EXT_STAT_RX_INNER;
+}
+
+/* Octets of the largest fragment that a packet has come in, or 0 */
+static u32 xe_fragment_of(const struct xe_sa *sa, const struct sk_buff *skb)
+{
+	return sa->id.family == AF_INET ? IPCB(skb)->frag_max_size :
+					  IP6CB(skb)->frag_max_size;
 }
 
 /**
@@ -179,6 +187,8 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	err = xe_sn_verify(sa, skb, seq, fast);
 	if (err)
 		return err;
+	if (unlikely(xe_fragment_of(sa, skb)))
+		xe_event_reassembled(sa, xe_fragment_of(sa, skb));
 
 	if (xe_is_eesp(sa))
 		stat = xe_eesp_inside(sa, skb, seq, frame, &inside);
@@ -192,6 +202,12 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	if (inside.next_header == IPPROTO_NONE)
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_DUMMY, seq, fast,
 				 -EINVAL);
+	if (unlikely(inside.next_header == XE_NEXT_HEADER_ECHO)) {
+		stat = xe_echo_received(sa, skb, hdr_len + inside.at,
+					inside.len, seq.subspace);
+		if (stat)
+			return xe_refuse(sa, stat, seq, fast, -EINVAL);
+	}
 	if (pskb_trim(skb, hdr_len + inside.at + inside.len))
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOMEM, seq, fast,
 				 -ENOMEM);

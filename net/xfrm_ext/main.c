@@ -54,7 +54,8 @@
  *	classify.c	of which class one is, where that picks its subspace
  *	output.c	packets out, RFC 4303 section 3.3: number, header, cipher
  *	hook.c		fast path: how output.c comes by packets
- *	dummy.c		packets of nothing
+ *	own.c		packets of an SA's own: dummy packets
+ *	echo.c		ESP Echo: requests, and their answers
  *	input.c		packets in, RFC 4303 section 3.4: window, cipher, trailer
  *	receive.c	fast path: how input.c comes by packets
  *	listen.c	EESP has an IP protocol number of its own

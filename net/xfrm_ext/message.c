@@ -7,13 +7,13 @@
 
 #include "sa.h"
 
-enum xe_mcgrp {
-	XE_MCGRP_EVENTS,
-};
-
 static const struct genl_multicast_group xe_mcgrps[] = {
 	[XE_MCGRP_EVENTS] = {
 		.name	= XFRM_EXT_MCGRP_EVENTS,
+		.flags	= GENL_MCAST_CAP_NET_ADMIN,
+	},
+	[XE_MCGRP_ECHO] = {
+		.name	= XFRM_EXT_MCGRP_ECHO,
 		.flags	= GENL_MCAST_CAP_NET_ADMIN,
 	},
 };
@@ -159,11 +159,12 @@ struct sk_buff *xe_message_event(enum xfrm_ext_cmd cmd, void **hdr)
  * xe_message_multicast - send an event to all who listen
  * @msg: event, complete; consumed
  * @net: namespace it is of
+ * @group: who these are
  *
  * Context: any.
  */
-void xe_message_multicast(struct sk_buff *msg, struct net *net)
+void xe_message_multicast(struct sk_buff *msg, struct net *net,
+			  enum xe_mcgrp group)
 {
-	genlmsg_multicast_netns(&xe_family, net, msg, 0, XE_MCGRP_EVENTS,
-				GFP_ATOMIC);
+	genlmsg_multicast_netns(&xe_family, net, msg, 0, group, GFP_ATOMIC);
 }

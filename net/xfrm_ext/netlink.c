@@ -52,6 +52,21 @@ static const struct nla_policy xe_policy_dummy[] = {
 	[XFRM_EXT_A_DUMMY_SUBSPACE] = { .type = NLA_U32 },
 };
 
+static const struct nla_policy xe_policy_echo[] = {
+	[XFRM_EXT_A_FAMILY]	= { .type = NLA_U16 },
+	[XFRM_EXT_A_DADDR]	= { .type = NLA_BINARY, .len = 16 },
+	[XFRM_EXT_A_SPI]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_MARK]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_MARK_MASK]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_ECHO_ID]	= { .type = NLA_U16 },
+	[XFRM_EXT_A_ECHO_SEQ]	= { .type = NLA_U16 },
+	[XFRM_EXT_A_ECHO_REPLY_SPI] = { .type = NLA_U32 },
+	[XFRM_EXT_A_ECHO_SUBSPACE] = { .type = NLA_U32 },
+	[XFRM_EXT_A_ECHO_LEN]	= { .type = NLA_U32 },
+	[XFRM_EXT_A_ECHO_DATA]	= { .type = NLA_BINARY,
+				    .len = XFRM_EXT_ECHO_DATA_MAX },
+};
+
 static int xe_parse_id(struct genl_info *info, struct xe_id *id)
 {
 	struct nlattr **attrs = info->attrs;
@@ -126,6 +141,7 @@ static int xe_put_state(struct sk_buff *skb, const struct xe_sa *sa)
 	/* Pairs with the release in xe_sa_publish(): the reason is set */
 	u32 state = smp_load_acquire(&sa->state);
 	u32 out_of_range = READ_ONCE(sa->out_of_range);
+	u32 fragment_max = READ_ONCE(sa->fragment_max);
 	u64 sum[XFRM_EXT_STAT_MAX + 1] = {};
 
 	xe_stats_add_up(sa, sum);
@@ -138,6 +154,10 @@ static int xe_put_state(struct sk_buff *skb, const struct xe_sa *sa)
 			      XFRM_EXT_A_PAD) ||
 	    (out_of_range &&
 	     nla_put_u32(skb, XFRM_EXT_A_OUT_OF_RANGE, out_of_range - 1)) ||
+	    (fragment_max &&
+	     (nla_put_u64_64bit(skb, XFRM_EXT_A_REASSEMBLED,
+				xe_stats_reassembled(sa), XFRM_EXT_A_PAD) ||
+	      nla_put_u32(skb, XFRM_EXT_A_FRAGMENT_MAX, fragment_max))) ||
 	    (sa->rule && nla_put_u32(skb, XFRM_EXT_A_RULE_PREF, sa->rule)))
 		return -EMSGSIZE;
 	return 0;
@@ -554,30 +574,84 @@ static int xe_nl_set(struct sk_buff *skb, struct genl_info *info)
 	return xe_nl_with_sa(info, xe_set);
 }
 
-static int xe_dummy(struct xe_sa *sa, struct genl_info *info)
+/* The subspace that an attribute names, or class 0's of this CPU: its place */
+static int xe_own_place(const struct xe_sa *sa, struct genl_info *info, int which,
+			u32 *place)
 {
 	const struct xe_params *p = &sa->params;
-	struct nlattr *len = info->attrs[XFRM_EXT_A_DUMMY_LEN];
-	struct nlattr *attr = info->attrs[XFRM_EXT_A_DUMMY_SUBSPACE];
-	u32 place, id;
+	struct nlattr *attr = info->attrs[which];
+	u32 id;
 	int err;
 
 	if (!p->tx_subspaces) {
 		xe_extack(info->extack, "the SA is for receiving only");
 		return -EINVAL;
 	}
-	place = xe_select_place(&p->select, 0, raw_smp_processor_id());
-	if (attr) {
-		id = nla_get_u32(attr);
-		err = xe_tx_check(sa, id, info);
-		if (err) {
-			NL_SET_BAD_ATTR(info->extack, attr);
-			return err;
-		}
-		place = id - p->tx_base;
+	*place = xe_select_place(&p->select, 0, raw_smp_processor_id());
+	if (!attr)
+		return 0;
+	id = nla_get_u32(attr);
+	err = xe_tx_check(sa, id, info);
+	if (err) {
+		NL_SET_BAD_ATTR(info->extack, attr);
+		return err;
 	}
+	*place = id - p->tx_base;
+	return 0;
+}
+
+static int xe_dummy(struct xe_sa *sa, struct genl_info *info)
+{
+	struct nlattr *len = info->attrs[XFRM_EXT_A_DUMMY_LEN];
+	u32 place;
+	int err;
+
+	err = xe_own_place(sa, info, XFRM_EXT_A_DUMMY_SUBSPACE, &place);
+	if (err)
+		return err;
 	return xe_dummy_send(sa, place, len ? nla_get_u32(len) : 0,
 			     info->extack);
+}
+
+static int xe_echo(struct xe_sa *sa, struct genl_info *info)
+{
+	struct nlattr **attrs = info->attrs;
+	struct xe_echo_request what = {};
+	u32 place, len;
+	int err;
+
+	err = xe_own_place(sa, info, XFRM_EXT_A_ECHO_SUBSPACE, &place);
+	if (err)
+		return err;
+	if (attrs[XFRM_EXT_A_ECHO_ID])
+		what.id = nla_get_u16(attrs[XFRM_EXT_A_ECHO_ID]);
+	if (attrs[XFRM_EXT_A_ECHO_SEQ])
+		what.seq = nla_get_u16(attrs[XFRM_EXT_A_ECHO_SEQ]);
+	if (attrs[XFRM_EXT_A_ECHO_REPLY_SPI]) {
+		what.reply_spi = nla_get_be32(attrs[XFRM_EXT_A_ECHO_REPLY_SPI]);
+		if (!what.reply_spi)
+			return xe_refuse_attr(info, XFRM_EXT_A_ECHO_REPLY_SPI,
+					      "echo-reply-spi 0: must be 1 or more, or absent");
+	}
+	if (attrs[XFRM_EXT_A_ECHO_DATA]) {
+		what.data = nla_data(attrs[XFRM_EXT_A_ECHO_DATA]);
+		what.data_len = nla_len(attrs[XFRM_EXT_A_ECHO_DATA]);
+	}
+	what.len = what.data_len;
+	if (attrs[XFRM_EXT_A_ECHO_LEN]) {
+		len = nla_get_u32(attrs[XFRM_EXT_A_ECHO_LEN]);
+		if (len < what.data_len || len > U16_MAX)
+			return xe_refuse_attr(info, XFRM_EXT_A_ECHO_LEN,
+					      "echo-len %u: must be %u, which echo-data has, to %u",
+					      len, what.data_len, U16_MAX);
+		what.len = len;
+	}
+	return xe_echo_send(sa, place, &what, info->extack);
+}
+
+static int xe_nl_echo(struct sk_buff *skb, struct genl_info *info)
+{
+	return xe_nl_with_sa(info, xe_echo);
 }
 
 static int xe_nl_dummy(struct sk_buff *skb, struct genl_info *info)
@@ -643,6 +717,13 @@ static const struct genl_ops xe_ops[] = {
 		.policy		= xe_policy_dummy,
 		.maxattr	= ARRAY_SIZE(xe_policy_dummy) - 1,
 		.doit		= xe_nl_dummy,
+	},
+	{
+		.cmd		= XFRM_EXT_CMD_ECHO,
+		.flags		= GENL_UNS_ADMIN_PERM,
+		.policy		= xe_policy_echo,
+		.maxattr	= ARRAY_SIZE(xe_policy_echo) - 1,
+		.doit		= xe_nl_echo,
 	},
 	{
 		.cmd		= XFRM_EXT_CMD_RULE_ADD,

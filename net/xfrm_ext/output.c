@@ -85,7 +85,7 @@ static unsigned int xe_tfc_len(const struct xe_sa *sa,
 
 	if (likely(!pad_to))
 		return 0;
-	/* A dummy packet has no bundle */
+	/* A packet of the SA's own has no bundle */
 	mtu = dst->xfrm ? ((const struct xfrm_dst *)dst)->child_mtu_cached :
 			  dst_mtu(dst);
 	/* Of a tiny MTU some kernels make 2^32, nearly */
@@ -259,9 +259,10 @@ int xe_output(struct xfrm_state *x, struct sk_buff *skb)
 }
 
 /**
- * xe_output_dummy - account and protect a dummy packet
+ * xe_output_own - account and protect a packet of an SA's own
  * @sa: SA, ready
  * @skb: as xe_mode::encap() leaves a packet
+ * @next_header: of what is inside
  * @place: of the subspace that it takes, in the SA's range
  * @sent: goes on with it if the cipher finishes later
  *
@@ -271,11 +272,11 @@ int xe_output(struct xfrm_state *x, struct sk_buff *skb)
  * Return: 0, data at the outer header; -EINPROGRESS: @sent will be called; or a
  *         negative errno.
  */
-int xe_output_dummy(struct xe_sa *sa, struct sk_buff *skb, u32 place,
-		    xe_op_sent *sent)
+int xe_output_own(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
+		  u32 place, xe_op_sent *sent)
 {
 	if (xe_lifetime_use(sa, skb->len))
-		return xe_protect(sa, skb, IPPROTO_NONE, &place, sent, true);
+		return xe_protect(sa, skb, next_header, &place, sent, true);
 	xe_drop(sa, XFRM_EXT_STAT_TX_EXPIRED, xe_seq_none, true);
 	return -EKEYEXPIRED;
 }

@@ -51,8 +51,8 @@ static inline unsigned int xe_exposed(const struct xe_sa *sa,
 
 /* output.c APIs: */
 int xe_output(struct xfrm_state *x, struct sk_buff *skb);
-int xe_output_dummy(struct xe_sa *sa, struct sk_buff *skb, u32 place,
-		    xe_op_sent *sent);
+int xe_output_own(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
+		  u32 place, xe_op_sent *sent);
 int xe_local_out(struct net *net, struct sock *sk, struct sk_buff *skb);
 int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 	       const u32 *place, xe_op_sent *sent, bool fast);
@@ -61,9 +61,42 @@ int xe_protect(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 int xe_hooks_register(struct net *net);
 void xe_hooks_unregister(struct net *net);
 
-/* dummy.c APIs: */
+/* own.c APIs: process context, or BH off where they say so */
+struct sk_buff *xe_own_make(struct xe_sa *sa, unsigned int len, gfp_t gfp,
+			    struct netlink_ext_ack *extack);
+int xe_own_send(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
+		u32 place);
 int xe_dummy_send(struct xe_sa *sa, u32 place, unsigned int len,
 		  struct netlink_ext_ack *extack);
+
+/* RFC 9347's AGGFRAG_PAYLOAD, of which ESP Echo has two sub-types */
+#define XE_NEXT_HEADER_ECHO	144
+
+/**
+ * struct xe_echo_request - what a request of ESP Echo says
+ * @id: Identifier
+ * @seq: Sequence
+ * @reply_spi: of the SA that the reply shall come by, network byte order; 0: it asks for none
+ * @len: octets of data
+ * @data: the first of them; zeros follow
+ * @data_len: how many
+ */
+struct xe_echo_request {
+	u16 id;
+	u16 seq;
+	__be32 reply_spi;
+	u16 len;
+	const void *data;
+	u16 data_len;
+};
+
+/* echo.c APIs: BH off, under RCU */
+enum xfrm_ext_stat xe_echo_received(struct xe_sa *sa, const struct sk_buff *skb,
+				    unsigned int at, unsigned int len,
+				    u32 subspace);
+/* Process context: */
+int xe_echo_send(struct xe_sa *sa, u32 place, const struct xe_echo_request *what,
+		 struct netlink_ext_ack *extack);
 
 /* input.c APIs: */
 int xe_input(struct xfrm_state *x, struct sk_buff *skb);

@@ -156,6 +156,10 @@ static int xe_parse_flags(struct genl_info *info, struct xe_params *p)
 		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
 				      "replay protection off with format eesp (%u): packets without numbers are not supported",
 				      XFRM_EXT_FORMAT_EESP);
+	if (p->flags & XFRM_EXT_SA_F_ECHO && p->trailer == XFRM_EXT_TRAILER_OMIT)
+		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
+				      "echo on with trailer omit (%u), which has no Next Header: no request could be told from others",
+				      XFRM_EXT_TRAILER_OMIT);
 	if (!(p->flags & XFRM_EXT_SA_F_ESN))
 		return 0;
 	if (p->format != XFRM_EXT_FORMAT_ESP)
@@ -334,6 +338,9 @@ static int xe_parse_window(struct genl_info *info, struct xe_params *p)
 {
 	const struct nlattr *attr = info->attrs[XFRM_EXT_A_WINDOW];
 
+	if (p->flags & XFRM_EXT_SA_F_ECHO && !p->rx_subspaces)
+		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
+				      "echo on without rx-subspaces: the SA would not receive");
 	if (p->flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION) {
 		if (!p->rx_subspaces)
 			return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,

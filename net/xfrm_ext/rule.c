@@ -329,7 +329,7 @@ static void xe_rule_event(struct xe_net *xn, enum xfrm_ext_cmd cmd,
 		return;
 	}
 	genlmsg_end(msg, hdr);
-	xe_message_multicast(msg, xn->net);
+	xe_message_multicast(msg, xn->net, XE_MCGRP_EVENTS);
 }
 
 static void xe_rule_refused_event(struct xe_net *xn, const struct xe_id *id,
@@ -352,7 +352,7 @@ static void xe_rule_refused_event(struct xe_net *xn, const struct xe_id *id,
 		return;
 	}
 	genlmsg_end(msg, hdr);
-	xe_message_multicast(msg, xn->net);
+	xe_message_multicast(msg, xn->net, XE_MCGRP_EVENTS);
 }
 
 /* --- requests ---------------------------------------------------------------- */

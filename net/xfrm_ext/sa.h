@@ -31,7 +31,8 @@ struct xe_rule;
 			 XFRM_EXT_SA_F_HOLD | \
 			 XFRM_EXT_SA_F_BEET_FRAG | \
 			 XFRM_EXT_SA_F_ESN | \
-			 XFRM_EXT_SA_F_SPREAD)
+			 XFRM_EXT_SA_F_SPREAD | \
+			 XFRM_EXT_SA_F_ECHO)
 
 /**
  * struct xe_id - which SA: what the kernel's own lookup takes
@@ -151,10 +152,11 @@ struct xe_numbers {
  * @started: received packets that were given to a cipher that may wait, ever
  * @finished: of all CPUs' packets, those that came back from it here
  * @standin: what received packets have in their secpath, or NULL
+ * @reassembled: packets that have come as fragments
  * @folded_packets: how much of @packets is in xfrm_state::curlft already
  * @folded_bytes: how much of @bytes is
  *
- * @stat is written by the owning CPU in any context, the next nine with BH off;
+ * @stat is written by the owning CPU in any context, the next ten with BH off;
  * the last two by anyone who holds xfrm_state::lock.
  */
 struct xe_cpu {
@@ -168,6 +170,7 @@ struct xe_cpu {
 	u64 started;
 	u64 finished;
 	struct xfrm_state *standin;
+	u64 reassembled;
 	u64 folded_packets;
 	u64 folded_bytes;
 };
@@ -179,6 +182,8 @@ struct xe_cpu {
  * @drops_next: jiffies before which no such event is sent again; 0: none was
  * @range_next: the same for Subspace IDs out of range
  * @forged: packets with a bad ICV before the first good one
+ * @echo_since: jiffies when the second began that @echoes is of
+ * @echoes: packets of ESP Echo that have come in it
  */
 struct xe_alarm {
 	unsigned long since;
@@ -186,6 +191,8 @@ struct xe_alarm {
 	unsigned long drops_next;
 	unsigned long range_next;
 	atomic_t forged;
+	unsigned long echo_since;
+	atomic_t echoes;
 };
 
 /**
@@ -267,6 +274,8 @@ struct xe_sub {
  * @tx: xe_numbers::tx
  * @rx: xe_numbers::rx
  * @out_of_range: 1 + the first Subspace ID that was none of ours; 0: none was
+ * @fragment_max: octets of the largest fragment that an authentic packet came in; 0: none
+ *                came as fragments
  * @alarm: when events were sent last
  * @cpu: counters and credit
  * @home: the CPU whose packets have @x itself in their secpath; -1: none yet
@@ -307,6 +316,7 @@ struct xe_sa {
 	struct xe_counter **tx;
 	struct xe_window **rx;
 	u32 out_of_range;
+	u32 fragment_max;
 	struct xe_alarm alarm;
 	struct xe_cpu __percpu *cpu;
 	int home;
@@ -358,6 +368,7 @@ static inline void xe_count(u64 *counter, u64 n)
 void xe_stat_add(const struct xe_sa *sa, enum xfrm_ext_stat stat, u64 n);
 u64 xe_stat_sum(const struct xe_sa *sa, enum xfrm_ext_stat stat);
 void xe_stats_add_up(const struct xe_sa *sa, u64 sum[XFRM_EXT_STAT_MAX + 1]);
+u64 xe_stats_reassembled(const struct xe_sa *sa);
 void xe_drop(const struct xe_sa *sa, enum xfrm_ext_stat stat,
 	     struct xe_seq seq, bool fast);
 void xe_drop_unknown(struct net *net, enum xfrm_ext_stat stat);
@@ -481,12 +492,19 @@ static inline bool xe_lifetime_use(struct xe_sa *sa, unsigned int len)
 
 /* message.c APIs: any context */
 extern struct genl_family xe_family;
+
+enum xe_mcgrp {
+	XE_MCGRP_EVENTS,
+	XE_MCGRP_ECHO,
+};
+
 int xe_message_put_id(struct sk_buff *skb, const struct xe_id *id);
 int xe_message_put_stats(struct sk_buff *skb,
 			 const u64 sum[XFRM_EXT_STAT_MAX + 1]);
 int xe_message_put_tx(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
 int xe_message_put_rx(struct sk_buff *skb, const struct xe_sa *sa, u32 place);
-void xe_message_multicast(struct sk_buff *msg, struct net *net);
+void xe_message_multicast(struct sk_buff *msg, struct net *net,
+			  enum xe_mcgrp group);
 struct sk_buff *xe_message_event(enum xfrm_ext_cmd cmd, void **hdr);
 
 #endif /* XFRM_EXT_SA_H */

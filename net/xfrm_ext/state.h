@@ -89,5 +89,7 @@ void xe_event_rx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 subspace);
 void xe_event_window_drop(struct xe_sa *sa, u32 subspace);
 void xe_event_forged(struct xe_sa *sa);
 void xe_event_out_of_range(struct xe_sa *sa, u32 subspace);
+/* BH off: */
+void xe_event_reassembled(struct xe_sa *sa, u32 fragment);
 
 #endif /* XFRM_EXT_STATE_H */

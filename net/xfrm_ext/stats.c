@@ -59,6 +59,8 @@ static const struct xe_reason xe_reasons[XFRM_EXT_STAT_MAX + 1] = {
 	[XFRM_EXT_STAT_RX_CRYPTO] = { "rx-crypto", LINUX_MIB_XFRMINSTATEPROTOERROR },
 	[XFRM_EXT_STAT_RX_HEADER] = { "rx-header", LINUX_MIB_XFRMINHDRERROR },
 	[XFRM_EXT_STAT_RX_CRYPT_OFFSET] = { "rx-crypt-offset", LINUX_MIB_XFRMINSTATEPROTOERROR },
+	[XFRM_EXT_STAT_RX_ECHO] = { "rx-echo" },
+	[XFRM_EXT_STAT_RX_ECHO_REFUSED] = { "rx-echo-refused", LINUX_MIB_XFRMINSTATEMODEERROR },
 };
 
 static void __maybe_unused xe_trace_address(u8 *to, u16 family,
@@ -124,6 +126,23 @@ void xe_stats_add_up(const struct xe_sa *sa, u64 sum[XFRM_EXT_STAT_MAX + 1])
 
 	for (i = XFRM_EXT_STAT_PAD + 1; i <= XFRM_EXT_STAT_MAX; i++)
 		sum[i] += xe_stat_sum(sa, i);
+}
+
+/**
+ * xe_stats_reassembled - how many packets have come as fragments?
+ * @sa: SA
+ *
+ * Context: any.
+ * Return: the sum over all CPUs.
+ */
+u64 xe_stats_reassembled(const struct xe_sa *sa)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(sa->cpu, cpu)->reassembled);
+	return sum;
 }
 
 /**

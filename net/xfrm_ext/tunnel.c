@@ -24,7 +24,7 @@ static u8 tunnel_dsfield(const struct xfrm_state *x, u8 inner)
 	return outer;
 }
 
-/* What a bundle leads to; a dummy packet has that and no bundle */
+/* What a bundle leads to; a packet of the SA's own has that and no bundle */
 static struct dst_entry *tunnel_route(const struct sk_buff *skb)
 {
 	struct dst_entry *dst = skb_dst(skb);

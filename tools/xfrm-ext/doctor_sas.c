@@ -149,7 +149,9 @@ static void way_sum(struct way *way, const struct tool_sa *sas, size_t n, int fa
 		}
 		way->sent += stat_of(&sas[i], XFRM_EXT_STAT_TX_PACKETS);
 		way->received += stat_of(&sas[i], XFRM_EXT_STAT_RX_PACKETS) +
-				 stat_of(&sas[i], XFRM_EXT_STAT_RX_DUMMY);
+				 stat_of(&sas[i], XFRM_EXT_STAT_RX_DUMMY) +
+				 stat_of(&sas[i], XFRM_EXT_STAT_RX_ECHO) +
+				 stat_of(&sas[i], XFRM_EXT_STAT_RX_ECHO_REFUSED);
 		way->unauthentic += stat_of(&sas[i], XFRM_EXT_STAT_RX_ICV);
 		way->by_rule |= sas[i].ext && sas[i].ext->rule;
 	}

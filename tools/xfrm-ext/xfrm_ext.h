@@ -99,6 +99,8 @@ struct xfrm_ext_sa {
 	__u32 rule;		/* that made it, 0 if none did */
 	bool out_of_range;
 	__u32 out_of_range_id;
+	__u64 reassembled;
+	__u32 fragment_max;
 	__u64 stats[XFRM_EXT_STAT_MAX + 1];
 	struct xfrm_ext_counter *subspaces;
 	size_t n_subspaces;
@@ -155,6 +157,10 @@ void xfrm_ext_rule_usage(FILE *fp);
 void xfrm_ext_rule_print(FILE *fp, struct rtattr *tb[]);
 int do_xfrm_ext_rule(int argc, char **argv);
 void xfrm_ext_cmd_usage(FILE *fp);
+bool xfrm_ext_id_word(struct xfrm_usersa_info *xsinfo, struct xfrm_mark *mark,
+		      int *argcp, char ***argvp);
+void xfrm_ext_id_check(const struct xfrm_usersa_info *xsinfo);
+__u64 xfrm_ext_number_of(const char *word, const char *arg, __u64 max);
 /* Of each program its own */
 void xfrm_ext_help(void) __attribute__((noreturn));
 int do_xfrm_ext(int argc, char **argv);

@@ -145,7 +145,7 @@ static int ext_tell(int cmd, void (*print)(struct nlmsghdr *answer))
 	return 0;
 }
 
-static __u64 number_of(const char *word, const char *arg, __u64 max)
+__u64 xfrm_ext_number_of(const char *word, const char *arg, __u64 max)
 {
 	__u64 val;
 
@@ -158,35 +158,53 @@ static __u64 number_of(const char *word, const char *arg, __u64 max)
 	return val;
 }
 
-/* Of which SA: the first words; what is behind them makes the request */
-static void ext_id(struct nlmsghdr *n, int maxlen, int *argcp, char ***argvp)
+/* The word at hand and its value say which SA; or false, if it is none of these words */
+bool xfrm_ext_id_word(struct xfrm_usersa_info *xsinfo, struct xfrm_mark *mark,
+		      int *argcp, char ***argvp)
 {
-	struct xfrm_usersa_info xsinfo = { .family = preferred_family };
-	struct xfrm_mark mark = {};
 	inet_prefix dst = {};
 	char **argv = *argvp;
 	int argc = *argcp;
 
-	while (argc > 0) {
-		if (strcmp(*argv, "dst") == 0) {
-			NEXT_ARG();
-			get_addr(&dst, *argv, preferred_family);
-			xsinfo.family = dst.family;
-			memcpy(&xsinfo.id.daddr, dst.data, dst.bytelen);
-		} else if (strcmp(*argv, "spi") == 0) {
-			NEXT_ARG();
-			xsinfo.id.spi = htonl(number_of("spi", *argv, UINT32_MAX));
-		} else if (strcmp(*argv, "mark") == 0) {
-			xfrm_parse_mark(&mark, &argc, &argv);
-		} else {
-			break;
-		}
+	if (strcmp(*argv, "dst") == 0) {
+		NEXT_ARG();
+		get_addr(&dst, *argv, preferred_family);
+		xsinfo->family = dst.family;
+		memcpy(&xsinfo->id.daddr, dst.data, dst.bytelen);
+	} else if (strcmp(*argv, "spi") == 0) {
+		NEXT_ARG();
+		xsinfo->id.spi = htonl(xfrm_ext_number_of("spi", *argv, UINT32_MAX));
+	} else if (strcmp(*argv, "mark") == 0) {
+		xfrm_parse_mark(mark, &argc, &argv);
+	} else {
+		return false;
+	}
+	*argcp = argc;
+	*argvp = argv;
+
+	return true;
+}
+
+void xfrm_ext_id_check(const struct xfrm_usersa_info *xsinfo)
+{
+	if (!xsinfo->family)
+		missarg("dst");
+	if (!xsinfo->id.spi)
+		missarg("spi");
+}
+
+/* Of which SA: the first words; what is behind them makes the request */
+static void ext_id(struct nlmsghdr *n, int maxlen, int *argcp, char ***argvp)
+{
+	struct xfrm_usersa_info xsinfo = {};
+	struct xfrm_mark mark = {};
+	char **argv = *argvp;
+	int argc = *argcp;
+
+	while (argc > 0 && xfrm_ext_id_word(&xsinfo, &mark, &argc, &argv)) {
 		argc--; argv++;
 	}
-	if (!dst.family)
-		missarg("dst");
-	if (!xsinfo.id.spi)
-		missarg("spi");
+	xfrm_ext_id_check(&xsinfo);
 	xfrm_ext_put_id(n, maxlen, &xsinfo, &mark);
 	*argcp = argc;
 	*argvp = argv;
@@ -210,7 +228,7 @@ static int ext_set(int argc, char **argv)
 			if (gap_set)
 				duparg("gap", *argv);
 			NEXT_ARG();
-			gap = number_of("gap", *argv, UINT64_MAX);
+			gap = xfrm_ext_number_of("gap", *argv, UINT64_MAX);
 			gap_set = true;
 			continue;
 		}
@@ -232,13 +250,13 @@ static int ext_set(int argc, char **argv)
 		NEXT_ARG();
 		nest = addattr_nest(&req.n, sizeof(req), attr | NLA_F_NESTED);
 		addattr32(&req.n, sizeof(req), XFRM_EXT_SUBSPACE_ID,
-			  number_of("ID", *argv, UINT32_MAX));
+			  xfrm_ext_number_of("ID", *argv, UINT32_MAX));
 		NEXT_ARG();
 		if (strcmp(*argv, "highest"))
 			invarg("\"highest\" is expected", *argv);
 		NEXT_ARG();
 		addattr64(&req.n, sizeof(req), XFRM_EXT_SUBSPACE_HIGHEST,
-			  number_of("highest", *argv, UINT64_MAX));
+			  xfrm_ext_number_of("highest", *argv, UINT64_MAX));
 		addattr_nest_end(&req.n, nest);
 	}
 	if (!subspaces && !release) {
@@ -269,7 +287,7 @@ static int ext_dummy(int argc, char **argv)
 			len = true;
 			NEXT_ARG();
 			addattr32(&req.n, sizeof(req), XFRM_EXT_A_DUMMY_LEN,
-				  number_of("len", *argv, UINT32_MAX));
+				  xfrm_ext_number_of("len", *argv, UINT32_MAX));
 		} else if (strcmp(*argv, "tx-subspace") == 0) {
 			if (subspace)
 				duparg("tx-subspace", *argv);
@@ -277,7 +295,7 @@ static int ext_dummy(int argc, char **argv)
 			NEXT_ARG();
 			addattr32(&req.n, sizeof(req),
 				  XFRM_EXT_A_DUMMY_SUBSPACE,
-				  number_of("ID", *argv, UINT32_MAX));
+				  xfrm_ext_number_of("ID", *argv, UINT32_MAX));
 		} else {
 			invarg("unknown", *argv);
 		}

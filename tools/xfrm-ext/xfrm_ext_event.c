@@ -67,6 +67,9 @@ static void print_event(FILE *fp, __u8 cmd, struct rtattr *tb[])
 	if (tb[XFRM_EXT_A_OUT_OF_RANGE])
 		fprintf(fp, " id %u",
 			rta_getattr_u32(tb[XFRM_EXT_A_OUT_OF_RANGE]));
+	if (cmd == XFRM_EXT_CMD_REASSEMBLED && tb[XFRM_EXT_A_FRAGMENT_MAX])
+		fprintf(fp, ": a packet came as fragments, the largest of %u octets",
+			rta_getattr_u32(tb[XFRM_EXT_A_FRAGMENT_MAX]));
 	if (tb[XFRM_EXT_A_RULE_PREF])
 		fprintf(fp, " rule %u",
 			rta_getattr_u32(tb[XFRM_EXT_A_RULE_PREF]));

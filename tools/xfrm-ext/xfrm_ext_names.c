@@ -25,6 +25,7 @@ enum ext_kind {
 	EXT_MODES,	/* u32, a bit per XFRM_MODE_ */
 	EXT_CLASSES,	/* 64 u16 */
 	EXT_STRING,
+	EXT_OCTETS,	/* as hex digits */
 	EXT_STRINGS,	/* comes many times */
 	EXT_STATS,
 	EXT_SUBSPACES,	/* comes many times */
@@ -32,7 +33,7 @@ enum ext_kind {
 };
 
 static const char * const sa_flag_names[] = {
-	"no-fastpath", "no-replay-protection", "hold", "beet-frag", "esn", "spread", NULL
+	"no-fastpath", "no-replay-protection", "hold", "beet-frag", "esn", "spread", "echo", NULL
 };
 
 static const char * const rule_flag_names[] = { "or-plain", "plain", NULL };
@@ -109,6 +110,14 @@ static const struct ext_attr {
 	[XFRM_EXT_A_RX_CRYPT_OFFSET]	= { "rx-crypt-offset", EXT_U32 },
 	[XFRM_EXT_A_CAP_EESP_PROTOCOL]	= { "cap-eesp-protocol", EXT_U32 },
 	[XFRM_EXT_A_CAP_SUB_SAS_MAX]	= { "cap-sub-sas-max", EXT_U32 },
+	[XFRM_EXT_A_ECHO_ID]		= { "echo-id", EXT_U16 },
+	[XFRM_EXT_A_ECHO_SEQ]		= { "echo-seq", EXT_U16 },
+	[XFRM_EXT_A_ECHO_REPLY_SPI]	= { "echo-reply-spi", EXT_BE32 },
+	[XFRM_EXT_A_ECHO_SUBSPACE]	= { "echo-subspace", EXT_U32 },
+	[XFRM_EXT_A_ECHO_LEN]		= { "echo-len", EXT_U32 },
+	[XFRM_EXT_A_ECHO_DATA]		= { "echo-data", EXT_OCTETS },
+	[XFRM_EXT_A_REASSEMBLED]	= { "reassembled", EXT_U64 },
+	[XFRM_EXT_A_FRAGMENT_MAX]	= { "fragment-max", EXT_U32 },
 };
 
 _Static_assert(ARRAY_SIZE(ext_attrs) == XFRM_EXT_A_MAX + 1,
@@ -149,6 +158,8 @@ static const char * const stat_names[] = {
 	[XFRM_EXT_STAT_RX_CRYPTO]	= "rx-crypto",
 	[XFRM_EXT_STAT_RX_HEADER]	= "rx-header",
 	[XFRM_EXT_STAT_RX_CRYPT_OFFSET]	= "rx-crypt-offset",
+	[XFRM_EXT_STAT_RX_ECHO]		= "rx-echo",
+	[XFRM_EXT_STAT_RX_ECHO_REFUSED]	= "rx-echo-refused",
 };
 
 _Static_assert(ARRAY_SIZE(stat_names) == XFRM_EXT_STAT_MAX + 1,
@@ -173,6 +184,9 @@ static const char * const cmd_names[] = {
 	[XFRM_EXT_CMD_RULE_REFUSED]	= "rule-refused",
 	[XFRM_EXT_CMD_NONE_AUTHENTIC]	= "none-authentic",
 	[XFRM_EXT_CMD_TOTALS]		= "totals",
+	[XFRM_EXT_CMD_ECHO]		= "echo",
+	[XFRM_EXT_CMD_ECHO_REPLY]	= "echo-reply",
+	[XFRM_EXT_CMD_REASSEMBLED]	= "reassembled",
 };
 
 _Static_assert(ARRAY_SIZE(cmd_names) == XFRM_EXT_CMD_MAX + 1,
@@ -302,6 +316,18 @@ static void ext_json_numbers(const char *key, const struct rtattr *nest,
 	close_json_object();
 }
 
+static void ext_json_octets(const struct ext_attr *a, const struct rtattr *rta)
+{
+	const unsigned char *octets = RTA_DATA(rta);
+	int i, n = RTA_PAYLOAD(rta);
+	char hex[2 * n + 1];
+
+	for (i = 0; i < n; i++)
+		sprintf(hex + 2 * i, "%02x", octets[i]);
+	hex[2 * n] = '\0';
+	print_string(PRINT_JSON, a->name, NULL, hex);
+}
+
 static void ext_json_one(const struct ext_attr *a, const struct rtattr *rta)
 {
 	int len = RTA_PAYLOAD(rta);
@@ -343,6 +369,9 @@ static void ext_json_one(const struct ext_attr *a, const struct rtattr *rta)
 	case EXT_STRING:
 		print_string(PRINT_JSON, a->name, NULL, rta_getattr_str(rta));
 		break;
+	case EXT_OCTETS:
+		ext_json_octets(a, rta);
+		break;
 	case EXT_STRINGS:
 		print_string(PRINT_JSON, NULL, NULL, rta_getattr_str(rta));
 		break;
@@ -368,6 +397,8 @@ static bool ext_is_count(int type)
 	case XFRM_EXT_A_RX_SUBSPACE:
 	case XFRM_EXT_A_MEMORY:
 	case XFRM_EXT_A_OUT_OF_RANGE:
+	case XFRM_EXT_A_REASSEMBLED:
+	case XFRM_EXT_A_FRAGMENT_MAX:
 		return true;
 	default:
 		return false;

@@ -156,6 +156,10 @@ static int ext_read(struct nlmsghdr *n, void *arg)
 		sa->out_of_range_id =
 			rta_getattr_u32(tb[XFRM_EXT_A_OUT_OF_RANGE]);
 	}
+	if (tb[XFRM_EXT_A_REASSEMBLED])
+		sa->reassembled = rta_getattr_u64(tb[XFRM_EXT_A_REASSEMBLED]);
+	if (tb[XFRM_EXT_A_FRAGMENT_MAX])
+		sa->fragment_max = rta_getattr_u32(tb[XFRM_EXT_A_FRAGMENT_MAX]);
 	if (tb[XFRM_EXT_A_STATS])
 		xfrm_ext_stats_read(sa->stats, tb[XFRM_EXT_A_STATS]);
 
@@ -256,6 +260,8 @@ bool xfrm_ext_no_packet_authentic(const struct xfrm_ext_sa *sa)
 		XFRM_EXT_STAT_RX_NEXT_HEADER, XFRM_EXT_STAT_RX_DUMMY,
 		XFRM_EXT_STAT_RX_PSEUDO_HEADER, XFRM_EXT_STAT_RX_FRAGMENT,
 		XFRM_EXT_STAT_RX_INNER, XFRM_EXT_STAT_RX_NOMEM_WINDOW,
+		XFRM_EXT_STAT_RX_CRYPT_OFFSET, XFRM_EXT_STAT_RX_ECHO,
+		XFRM_EXT_STAT_RX_ECHO_REFUSED,
 	};
 	int i;
 

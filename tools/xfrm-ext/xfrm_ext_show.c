@@ -94,6 +94,9 @@ static void ext_print_stats(FILE *fp, const char *prefix,
 	fprintf(fp, "%s  memory %llu", prefix, (unsigned long long)sa->memory);
 	if (sa->out_of_range)
 		fprintf(fp, " out-of-range-first %u", sa->out_of_range_id);
+	if (sa->fragment_max)
+		fprintf(fp, " reassembled %llu fragment-max %u",
+			(unsigned long long)sa->reassembled, sa->fragment_max);
 	fprintf(fp, "%s", _SL_);
 
 	for (i = 0; i < sa->n_subspaces; i++)

@@ -87,6 +87,7 @@ static const struct ext_word {
 	{ "spread", XFRM_EXT_A_FLAGS, 4, off_names, XFRM_EXT_SA_F_SPREAD },
 	{ "beet-frag", XFRM_EXT_A_FLAGS, 4, off_names,
 	  XFRM_EXT_SA_F_BEET_FRAG },
+	{ "echo", XFRM_EXT_A_FLAGS, 4, off_names, XFRM_EXT_SA_F_ECHO },
 	{ "sub-key", XFRM_EXT_A_SUB_KEY, 4, NULL, 0, -1 },
 	{ "tx-crypt-offset", XFRM_EXT_A_TX_CRYPT_OFFSET, 4, NULL, 0, -1 },
 	{ "rx-crypt-offset", XFRM_EXT_A_RX_CRYPT_OFFSET, 4, NULL, 0, -1 },
@@ -423,6 +424,8 @@ static bool ext_is_stray(const struct xfrm_ext_params *params, __u8 mode,
 	case XFRM_EXT_SA_F_NO_REPLAY_PROTECTION:
 		return !params->set[XFRM_EXT_A_RX_SUBSPACES] ||
 		       params->val[XFRM_EXT_A_FORMAT] == XFRM_EXT_FORMAT_EESP;
+	case XFRM_EXT_SA_F_ECHO:
+		return !params->set[XFRM_EXT_A_RX_SUBSPACES];
 	case XFRM_EXT_SA_F_BEET_FRAG:
 		return mode != XFRM_MODE_BEET && mode != XFRM_EXT_MODE_ANY;
 	case XFRM_EXT_SA_F_ESN:

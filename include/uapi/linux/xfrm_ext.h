@@ -29,6 +29,7 @@
 #define XFRM_EXT_GENL_NAME		"xfrm_ext"
 #define XFRM_EXT_GENL_VERSION		1
 #define XFRM_EXT_MCGRP_EVENTS		"events"
+#define XFRM_EXT_MCGRP_ECHO		"echo"
 
 /* XFRMA_SA_EXTRA_FLAGS: this SA is extended; plain ESP must never run it. */
 #define XFRM_EXT_SA_XFLAG		0x80000000u
@@ -38,6 +39,8 @@
 #define XFRM_EXT_SUB_SAS_MAX		1024
 /* Octets, a multiple of 4 */
 #define XFRM_EXT_CRYPT_OFFSET_MAX	252
+/* Octets of an echo's data that its sender chooses, and is told of the reply */
+#define XFRM_EXT_ECHO_DATA_MAX		64
 #define XFRM_EXT_WINDOW_MIN		64
 #define XFRM_EXT_WINDOW_MAX		65536
 #define XFRM_EXT_SN_MAX			0xffffffffffff
@@ -96,6 +99,7 @@ enum xfrm_ext_sa_flags {
 	XFRM_EXT_SA_F_BEET_FRAG = 1 << 3,		/* carry inner IPv4 fragments */
 	XFRM_EXT_SA_F_ESN = 1 << 4,		/* XFRM_EXT_FORMAT_ESP, 64-bit numbers */
 	XFRM_EXT_SA_F_SPREAD = 1 << 5,		/* each subspace a flow of its own outside */
+	XFRM_EXT_SA_F_ECHO = 1 << 6,		/* requests of ESP Echo are answered */
 };
 
 /* XFRM_EXT_A_RULE_FLAGS */
@@ -129,6 +133,10 @@ enum xfrm_ext_cmd {
 
 	XFRM_EXT_CMD_NONE_AUTHENTIC,	/* event, nothing but bad ICVs so far */
 	XFRM_EXT_CMD_TOTALS,		/* do, CAP_NET_ADMIN: of the namespace */
+
+	XFRM_EXT_CMD_ECHO,		/* do, CAP_NET_ADMIN: send a request of ESP Echo */
+	XFRM_EXT_CMD_ECHO_REPLY,	/* event, to the group echo: a reply has come */
+	XFRM_EXT_CMD_REASSEMBLED,	/* event, the first packet that came as fragments */
 
 	__XFRM_EXT_CMD_MAX
 };
@@ -226,6 +234,18 @@ enum xfrm_ext_attr {
 	XFRM_EXT_A_CAP_EESP_PROTOCOL,	/* u32, IP protocol number */
 	XFRM_EXT_A_CAP_SUB_SAS_MAX,	/* u32 */
 
+	/* XFRM_EXT_CMD_ECHO, XFRM_EXT_CMD_ECHO_REPLY */
+	XFRM_EXT_A_ECHO_ID,		/* u16, Identifier, default 0 */
+	XFRM_EXT_A_ECHO_SEQ,		/* u16, Sequence, default 0 */
+	XFRM_EXT_A_ECHO_REPLY_SPI,	/* u32, network byte order, absent: none is wanted */
+	XFRM_EXT_A_ECHO_SUBSPACE,	/* u32, ID; absent: class 0's of the CPU */
+	XFRM_EXT_A_ECHO_LEN,		/* u32, octets of data; absent: as there are of the next */
+	XFRM_EXT_A_ECHO_DATA,		/* binary, the first of them; zeros follow */
+
+	/* Packets that came as fragments of the outer packet */
+	XFRM_EXT_A_REASSEMBLED,		/* u64, packets; absent: none */
+	XFRM_EXT_A_FRAGMENT_MAX,	/* u32, octets of the largest, with its IP header */
+
 	__XFRM_EXT_A_MAX
 };
 
@@ -291,6 +311,8 @@ enum xfrm_ext_stat {
 	XFRM_EXT_STAT_RX_CRYPTO,	/* the cipher failed, not the ICV */
 	XFRM_EXT_STAT_RX_HEADER,	/* EESP: version, options or protocol are wrong */
 	XFRM_EXT_STAT_RX_CRYPT_OFFSET,	/* EESP: more sent in clear than is accepted */
+	XFRM_EXT_STAT_RX_ECHO,		/* ESP Echo, answered or told: not an error */
+	XFRM_EXT_STAT_RX_ECHO_REFUSED,	/* ESP Echo, and neither */
 
 	__XFRM_EXT_STAT_MAX
 };

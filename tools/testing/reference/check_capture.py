@@ -15,6 +15,7 @@ could not be judged.
 import argparse
 import sys
 
+import echo
 import esp64
 import iphdr
 import outer
@@ -80,6 +81,7 @@ class Judge:
         self.complete = complete
         self.packets = 0
         self.dummies = 0
+        self.echoes = []
         self.highest = {}
         self.numbers = {}
         self.ivs = set()
@@ -112,6 +114,11 @@ class Judge:
         self.highest[subspace] = max(sn, self.highest.get(subspace, 0))
         if next_header == esp64.PROTO_NONE:
             self.dummies += 1
+        elif echo.is_echo(next_header, inner or b""):
+            try:
+                self.echoes.append(echo.parse(inner))
+            except ValueError as e:
+                yield f"{where}: ESP Echo: {e}"
         elif inner is not None and not inner_checksums_good(inner):
             yield f"{where}: inner checksum"
         if self.sa.mode == "tunnel":
@@ -119,7 +126,8 @@ class Judge:
                 yield f"{where}: {problem}"
             # (Where nothing was decrypted nothing can be told)
             if next_header is not None:
-                inside = None if next_header == esp64.PROTO_NONE else inner
+                own = next_header in (esp64.PROTO_NONE, echo.PROTO_AGGFRAG)
+                inside = None if own else inner
                 for problem in outer.tunnel_problems(self.sa, packet, inside):
                     yield f"{where}: {problem}"
 
@@ -159,6 +167,9 @@ class Judge:
             f" ({self.dummies} dummies), {len(self.numbers)} subspaces,"
             f" {len(self.ivs - {b''})} IVs"
         )
+        if self.echoes:
+            requests = sum(e.kind == echo.REQUEST for e in self.echoes)
+            yield f"  {requests} echo requests, {len(self.echoes) - requests} replies"
         holes = dict(self.missing())
         for subspace, numbers in sorted(self.numbers.items()):
             yield (
@@ -225,6 +236,9 @@ def main():
         print(f"# capture: not judged: {type(e).__name__}: {e}")
         return 2
 
+    everything = [e for judge in judges.values() for e in judge.echoes]
+    problems += echo.problems([e for e in everything if e.kind == echo.REQUEST],
+                              [e for e in everything if e.kind == echo.REPLY])
     for spi, judge in judges.items():
         for problem in judge.end(args.min_packets, args.min_subspaces):
             problems.append(f"spi {spi:#x}: {problem}")

@@ -25,6 +25,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import ciphers
+import echo
 # What others take from here
 # pylint: disable=unused-import
 from errors import (BadFragment, BadIcv, BadInfoWord, BadInner, BadNextHeader, BadNumber, BadOptions,
@@ -169,7 +170,7 @@ class SA(Addresses):
 
 class Packet(NamedTuple):
     """What decode() found; next_header is the trailer's, inner the packet that is
-    delivered. For a dummy packet (59), inner is what it carried."""
+    delivered. For a dummy packet (59) and ESP Echo (144), inner is what it carried."""
 
     subspace: int
     sn: int
@@ -299,6 +300,6 @@ def decode(sa, packet, top=0):
     head, esp = split(sa, packet)
     subspace, sn, iv, plain = unseal(sa, esp, top)
     next_header, inner = split_plaintext(sa, plain)
-    if next_header != PROTO_NONE:
+    if next_header != PROTO_NONE and not echo.is_echo(next_header, inner):
         inner = leave_strictly(sa, head, next_header, inner)
     return Packet(subspace, sn, iv, next_header, inner)

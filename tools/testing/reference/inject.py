@@ -37,6 +37,7 @@ import time
 from dataclasses import replace
 
 import beet_cases
+import echo
 import esp64
 import iphdr
 import pcap
@@ -175,6 +176,27 @@ def dummy(sa, subspace, sn, inner):
     return [esp64.enclose(sa, subspace, sn, plain)]
 
 
+def echo_request(sa, subspace, sn, inner, ident=1, seq=1, spi=0, flags=0x80, length=-1, size=16,
+                 kind=echo.REQUEST, extra=0, cut=0):
+    """a request of ESP Echo of size octets; Data Length as given, octets behind, or cut off"""
+    needs_next_header(sa)
+    made = echo.Echo(kind, flags, ident, seq, spi, bytes(n & 0xFF for n in range(size))).octets()
+    if length >= 0:
+        made = made[:2] + length.to_bytes(2, "big") + made[4:]
+    made = (made + bytes(extra))[: len(made) + extra - cut]
+    return [esp64.enclose(sa, subspace, sn, esp64.plaintext(sa, made, echo.PROTO_AGGFRAG))]
+
+
+def fragmented(sa, subspace, sn, inner, size=600):
+    """accepted: the outer packet comes as fragments of size octets at most"""
+    return list(iphdr.fragments(esp64.encode(sa, subspace, sn, inner), size))
+
+
+def fragmented_wrong_key(sa, subspace, sn, inner, size=600):
+    """ICV fails, of what came as fragments"""
+    return list(iphdr.fragments(wrong_key(sa, subspace, sn, inner)[0], size))
+
+
 def pad_length(sa, subspace, sn, inner, value=255):
     """good ICV; Pad Length as given, by default beyond a packet below 254 octets"""
     needs_next_header(sa)
@@ -235,7 +257,8 @@ def tfc(sa, subspace, sn, inner, length=32):
 CASES = {
     f.__name__.replace("_", "-"): f
     for f in (valid, replay, flip, flip_all, truncate, truncate_all, wrong_key,
-              wrong_salt, other_iv, next_header, next_header_all, dummy, pad_length,
+              wrong_salt, other_iv, next_header, next_header_all, dummy, echo_request,
+              fragmented, fragmented_wrong_key, pad_length,
               padding, short_plain, short_inner, inner_version, swapped_family, tfc)
 } | beet_cases.CASES
 

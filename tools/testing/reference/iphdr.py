@@ -109,6 +109,28 @@ def is_fragment(packet):
     return kind == PROTO_FRAGMENT
 
 
+def fragments(packet, size):
+    """The fragments of an IP packet without options or extension headers, none of more octets
+    than size, as a router or, of IPv6, a sender makes them."""
+    v6 = packet[0] >> 4 == 6
+    at = 40 if v6 else 20
+    body, room = packet[at:], size - at - (8 if v6 else 0) & ~7
+    ident = sum(body[-8:]) & 0xFFFF
+    for offset in range(0, len(body), room):
+        part, more = body[offset : offset + room], offset + room < len(body)
+        if v6:
+            part = struct.pack("!BBHI", packet[6], 0, offset | more, ident) + part
+            head = bytearray(packet[:at])
+            head[4:6], head[6] = len(part).to_bytes(2, "big"), PROTO_FRAGMENT
+        else:
+            head = bytearray(packet[:at])
+            head[2:4] = (at + len(part)).to_bytes(2, "big")
+            head[4:8] = struct.pack("!HH", ident, more << 13 | offset >> 3)
+            head[10:12] = bytes(2)
+            head[10:12] = checksum(bytes(head)).to_bytes(2, "big")
+        yield bytes(head) + part
+
+
 def complete(head, proto, body):
     """A packet out of what stands before ESP, and what comes instead of ESP: with
     proto in the last header's field, and the lengths and checksum that follow."""

@@ -9,6 +9,7 @@ this is no stricter than a receiver may be, and it has a memory.
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import echo
 import esp64
 
 
@@ -99,6 +100,9 @@ class Receiver:
             return Verdict("rx-next-header")
         if next_header == esp64.PROTO_NONE:
             return Verdict("rx-dummy")
+        # The SAs here answer none, and nobody listens
+        if echo.is_echo(next_header, payload):
+            return Verdict("rx-echo-refused")
         refusal = self.refusal(next_header, payload)
         if refusal:
             return Verdict(refusal)

@@ -421,13 +421,15 @@ class Receiver(unittest.TestCase):
         self.assertEqual(verdict, ("rx-packets", b"12345678", None))
 
     def test_next_headers(self):
-        """Only tunnel mode minds, and BEET what is not a pseudo header."""
+        """Only tunnel mode minds, and BEET what is not a pseudo header. Port 1000 begins as a
+        reply of ESP Echo does, behind 144."""
+        echo = {"rx-echo-refused": 1}
         for sa, make, want in (
             (OUTER4, MAKE4, {"rx-packets": 1, "rx-inner": 1, "rx-next-header": 253}),
-            (T4, MAKE4, {"rx-packets": 255}), (T6, MAKE6, {"rx-packets": 255}),
-            (B44, MAKE4, {"rx-packets": 254, "rx-pseudo-header": 1}),
-            (F64, MAKE4, {"rx-packets": 254, "rx-pseudo-header": 1}),
-            (B46, MAKE6, {"rx-packets": 255}),
+            (T4, MAKE4, echo | {"rx-packets": 254}), (T6, MAKE6, echo | {"rx-packets": 254}),
+            (B44, MAKE4, echo | {"rx-packets": 253, "rx-pseudo-header": 1}),
+            (F64, MAKE4, echo | {"rx-packets": 253, "rx-pseudo-header": 1}),
+            (B46, MAKE6, echo | {"rx-packets": 254}),
         ):
             got = self.counters(sa, "next-header-all", make)
             self.assertEqual(got, want | {"rx-dummy": 1})

@@ -5,11 +5,12 @@
     genl.py COMMAND [ATTRIBUTE=VALUE]...
     genl.py batch       such requests, one a line, from standard input
     genl.py join        join the group of events, and leave again
+    genl.py listen GROUP    what comes to a group, a line each: command and attributes
 
 "many N" before a command makes N requests of it, each with an SPI one higher, a lot at a
 time.
 
-Command: caps, announce, withdraw, get, dump, set, dummy, rule-add, rule-del, rule-flush,
+Command: caps, announce, withdraw, get, dump, set, dummy, echo, rule-add, rule-del, rule-flush,
 rule-get, totals, or a number. Attributes by the name
 that the uapi header gives them, in lower case with dashes (tx-subspaces), or by
 number. Values: a number, an address, ID:HIGHEST of a subspace, nothing for a flag, or
@@ -40,7 +41,7 @@ MANY = 64  # requests at once
 
 COMMANDS = {"caps": 1, "announce": 2, "withdraw": 3, "get": 4, "dump": 4,
             "set": 5, "dummy": 6, "rule-add": 12, "rule-del": 13, "rule-flush": 14,
-            "rule-get": 15, "totals": 18}
+            "rule-get": 15, "totals": 18, "echo": 19}
 HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/uapi/linux/xfrm_ext.h"
 
 
@@ -216,11 +217,11 @@ def encode(name, value):
     if not value:
         return b""
     number = int(value, 0)
-    if name == "spi":
+    if name in ("spi", "echo-reply-spi"):
         return struct.pack("!I", number)
     if name in ("tx-start", "tx-warn", "memory-max", "gap"):
         return struct.pack("=Q", number)
-    return struct.pack("=H" if name == "family" else "=I", number)
+    return struct.pack("=H" if name in ("family", "echo-id", "echo-seq") else "=I", number)
 
 
 def decode(kind, data):
@@ -235,7 +236,7 @@ def decode(kind, data):
         stats = {STATS[kind]: int.from_bytes(value, sys.byteorder) for kind, value in attrs(data)
                  if STATS[kind] != "pad"}
         return ",".join(f"{stat}:{value}" for stat, value in stats.items() if value)
-    if len(data) in (2, 4, 8):
+    if len(data) in (2, 4, 8) and name != "echo-data":
         return int.from_bytes(data, sys.byteorder)
     return f"hex:{data.hex()}"
 
@@ -252,8 +253,23 @@ def answer(family, words):
     return " ".join(["ok", " ; ".join(lines)]).rstrip()
 
 
+def listen(family, group):
+    family.join(group)
+    print("listening", flush=True)
+    while True:
+        data = family.netlink.sock.recv(1 << 16)
+        while data:
+            length, = struct.unpack_from("=I", data)
+            said = {NAMES.get(kind, str(kind)): decode(kind, value)
+                    for kind, value in attrs(data[20:length])}
+            print(data[16], *(f"{k}={v}" for k, v in said.items()), flush=True)
+            data = data[(length + 3) & ~3 :]
+
+
 def main():
     family = Family()
+    if sys.argv[1] == "listen":
+        listen(family, sys.argv[2])
     if sys.argv[1:] != ["batch"]:
         try:
             print(answer(family, sys.argv[1:]))

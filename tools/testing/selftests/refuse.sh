@@ -230,8 +230,8 @@ announcements() {
 		answers "EINVAL xfrm_ext: ${n%:*} $((${n#*:} + 1)): must be 0 to ${n#*:}" \
 			announce "$id" tx-subspaces=1 "${n%:*}=$((${n#*:} + 1))"
 	done
-	answers 'EINVAL xfrm_ext: flags 0x40: only 0x3f are known' \
-		announce "$id" tx-subspaces=1 flags=64
+	answers 'EINVAL xfrm_ext: flags 0x80: only 0x7f are known' \
+		announce "$id" tx-subspaces=1 flags=128
 	nothing_left
 }
 
@@ -283,6 +283,9 @@ windows() {
 		announce "$id" rx-subspaces=1 window=64 flags=2
 	answers 'EINVAL xfrm_ext: replay protection off without rx-subspaces: *' \
 		announce "$id" tx-subspaces=1 flags=2
+	answers 'EINVAL xfrm_ext: echo on without rx-subspaces: *' announce "$id" tx-subspaces=1 flags=0x40
+	answers 'EINVAL xfrm_ext: echo on with trailer omit (2), which has no Next Header: *' \
+		announce "$id" rx-subspaces=1 trailer=2 flags=0x40
 	for n in 0 $((1 << 48)); do
 		answers "EINVAL xfrm_ext: tx-warn $n: must be 1 to *" \
 			announce "$id" tx-subspaces=1 tx-warn="$n"
@@ -326,10 +329,34 @@ setting() {
 	nothing_left
 }
 
+# Requests of ESP Echo
+echoes() {
+	local of='family=2 daddr=10.0.0.2 spi=0x100'
+
+	tunnel 4 4
+	answers 'EINVAL xfrm_ext: echo-reply-spi 0: must be 1 or more, or absent' echo "$of" echo-reply-spi=0
+	answers 'EINVAL xfrm_ext: echo-len 2: must be 3, which echo-data has, to 65535' \
+		echo "$of" echo-len=2 echo-data=hex:616263
+	answers 'EINVAL xfrm_ext: echo-len 65536: must be 0, which echo-data has, to 65535' \
+		echo "$of" echo-len=65536
+	answers 'EINVAL xfrm_ext: tx-subspace 4: the SA sends in 4 subspaces from 0 on' \
+		echo "$of" echo-subspace=4
+	answers 'EINVAL xfrm_ext: the SA is for receiving only' echo family=2 daddr=10.0.0.1 spi=0x200
+	answers 'ENOENT xfrm_ext: no extended SA *' echo family=2 daddr=10.0.0.2 spi=0x101
+	answers 'EMSGSIZE xfrm_ext: len 65547: too much for the path, *' echo "$of" echo-len=65535
+	expect "sent" "$(stat "$g1" 0x100 tx-packets)" 0
+	flush
+	ip -n "$g1" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 mode tunnel \
+		aead "$aead" "$key1" 128 ext tx-subspaces 1 trailer omit
+	answers 'EINVAL xfrm_ext: trailer omit (2) has no Next Header: *' echo "$of"
+	flush
+	nothing_left
+}
+
 identity() {
 	local verb
 
-	for verb in announce withdraw get set; do
+	for verb in announce withdraw get set echo; do
 		answers 'EINVAL xfrm_ext: spi 0: must be 1 or more' \
 			"$verb" family=2 daddr=10.0.0.2 spi=0
 		answers 'EINVAL xfrm_ext: family 1: must be 2 (IPv4) or 10 (IPv6)' \
@@ -353,7 +380,7 @@ identity() {
 attributes() {
 	local verb
 
-	for verb in announce withdraw get dummy; do
+	for verb in announce withdraw get dummy echo; do
 		answers 'EINVAL Unknown attribute type' "$verb" "$id" 200=1
 		answers 'EINVAL Unknown attribute type' "$verb" "$id" 300=hex:
 		answers 'ERANGE *' "$verb" family=2 daddr=hex:"$(printf '00%.0s' {1..17})" spi=1
@@ -374,8 +401,15 @@ attributes() {
 	answers 'EINVAL *' dummy "$id" gap=1
 	answers 'E* *attribute*' dummy "$id" dummy-len=hex:02
 	answers 'E* *attribute*' dummy "$id" dummy-subspace=hex:0200
+	answers 'EINVAL *' echo "$id" gap=1
+	answers 'E* *attribute*' echo "$id" echo-id=hex:02
+	answers 'E* *attribute*' echo "$id" echo-seq=hex:02
+	answers 'E* *attribute*' echo "$id" echo-reply-spi=hex:0200
+	answers 'ERANGE *' echo "$id" echo-data=hex:"$(printf '00%.0s' {1..65})"
 	# An event is no request
 	answers 'ENOTSUP*' 7
+	answers 'ENOTSUP*' 20
+	answers 'ENOTSUP*' 21
 	answers 'ENOTSUP*' 77
 	answers 'ok cap-formats=7 *' caps
 	nothing_left
@@ -386,11 +420,11 @@ unprivileged() {
 		"$here/genl.py")
 
 	printf '%s\n' caps "announce $id tx-subspaces=2" "withdraw $id" "get $id" dump "set $id release=" \
-		"dummy $id" "rule-add format=1" "rule-del rule-pref=1" rule-flush rule-get totals \
+		"dummy $id" "echo $id" "rule-add format=1" "rule-del rule-pref=1" rule-flush rule-get totals \
 		>"$tmp/requests"
 	"${nobody[@]}" batch <"$tmp/requests" >"$tmp/out"
 	expect "answers to nobody" "$(sed 's/ .*//' "$tmp/out" | tr '\n' ' ')" \
-		'ok EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM '
+		'ok EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM '
 	# Events tell of SAs, too
 	expect "events to nobody" "$("${nobody[@]}" join 2>&1 || true)" EPERM
 	expect "events to root" "$(ip netns exec "$g1" "$here/genl.py" join)" ok
@@ -503,6 +537,7 @@ if ! older_than 6.12.13; then
 	run "a direction that fits the subspaces" fresh directed
 fi
 run "counters are set forward, or not at all" setting
+run "refused: requests of ESP Echo" echoes
 run "a second SA of the same SPI is refused, the first stays" duplicate
 run "other namespaces' SAs and announcements are not ours" other_namespace
 run "UPDSA changes limits and nothing else" update

@@ -67,6 +67,7 @@ XFRM_STAT = {
     "rx-pseudo-header": "XfrmInStateModeError",
     "rx-fragment": "XfrmInStateModeError",
     "rx-dummy": None,
+    "rx-echo-refused": "XfrmInStateModeError",
     "rx-packets": None,
 }
 # The kernel reads SPI and its own idea of a sequence number before it looks for an SA
