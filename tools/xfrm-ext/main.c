@@ -21,6 +21,7 @@ static void usage(FILE *fp)
 		"       xfrm-ext metrics [ state FILE ]\n"
 		"       xfrm-ext watch [ interval SECONDS ] [ count NUMBER ]\n"
 		"       xfrm-ext doctor\n");
+	tool_ping_usage(fp);
 	xfrm_ext_cmd_usage(fp);
 	fprintf(fp,
 		"OPTIONS := { -j[son] | -s[tatistics] | -d[etails] | -t[imestamp] | -4 | -6 }\n");
@@ -42,6 +43,7 @@ static const struct command {
 	{ "add", tool_add },
 	{ "metrics", tool_metrics },
 	{ "watch", tool_watch },
+	{ "ping", tool_ping },
 	{ "doctor", tool_doctor },
 };
 

@@ -154,3 +154,8 @@ const char *sas_addr(const struct tool_sa *sa, const xfrm_address_t *addr)
 {
 	return rt_addr_n2a(sa->info.family, sa->info.family == AF_INET6 ? 16 : 4, addr);
 }
+
+bool sas_same_addr(const struct tool_sa *sa, const xfrm_address_t *a, const xfrm_address_t *b)
+{
+	return memcmp(a, b, sa->info.family == AF_INET6 ? 16 : 4) == 0;
+}

@@ -31,6 +31,10 @@ int sas_each(sas_each_fn each, void *arg);
 int sas_read(struct tool_sa **sas, size_t *n);
 const xfrm_address_t *sas_peer(const struct tool_sa *sa);
 const char *sas_addr(const struct tool_sa *sa, const xfrm_address_t *addr);
+bool sas_same_addr(const struct tool_sa *sa, const xfrm_address_t *a, const xfrm_address_t *b);
+
+/* watch.c: seconds, in fractions, or an error that names the word */
+double seconds_parse(const char *word, const char *arg);
 
 /* The commands: words behind their own. What they return is main()'s status */
 int tool_add(int argc, char **argv);		/* add.c */
@@ -38,6 +42,8 @@ void tool_add_usage(FILE *fp);
 int tool_show(int argc, char **argv);		/* show.c */
 int tool_metrics(int argc, char **argv);	/* metrics.c */
 int tool_watch(int argc, char **argv);		/* watch.c */
+int tool_ping(int argc, char **argv);		/* ping.c */
+void tool_ping_usage(FILE *fp);
 int tool_doctor(int argc, char **argv);		/* doctor.c */
 
 /* key.c: lines of hex digits from a file or standard input */

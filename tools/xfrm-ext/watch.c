@@ -219,14 +219,14 @@ static void screen_print(const struct screen *now, const struct screen *old, boo
 
 /* --- the command -------------------------------------------------------------------- */
 
-static double seconds_parse(const char *arg)
+double seconds_parse(const char *word, const char *arg)
 {
 	char *endp;
 	double val = strtod(arg, &endp);
 
 	/* Also what is not a number */
 	if (endp == arg || *endp || !(val >= 0.1 && val <= 86400)) {
-		fprintf(stderr, "Error: interval: \"%s\" is not seconds from 0.1 to 86400\n", arg);
+		fprintf(stderr, "Error: %s: \"%s\" is not seconds from 0.1 to 86400\n", word, arg);
 		exit(-1);
 	}
 	return val;
@@ -245,7 +245,7 @@ int tool_watch(int argc, char **argv)
 	for (; argc > 0; argc--, argv++) {
 		if (strcmp(*argv, "interval") == 0) {
 			NEXT_ARG();
-			interval = seconds_parse(*argv);
+			interval = seconds_parse("interval", *argv);
 		} else if (strcmp(*argv, "count") == 0) {
 			NEXT_ARG();
 			if (xfrm_ext_number(&count, *argv, 10, UINT32_MAX) || !count) {

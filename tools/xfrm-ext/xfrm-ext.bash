@@ -12,8 +12,8 @@ _xfrm_ext() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} tool=${COMP_WORDS[0]}
 	local ext='format trailer iv tx-subspaces tx-base select select-cpus select-dscp select-mask
 		select-shift tx-warn rx-subspaces window replay-protection memory-max fastpath spread
-		beet-frag'
-	local commands='show add rule totals monitor capabilities metrics watch doctor set save dummy help'
+		beet-frag echo'
+	local commands='show add rule totals monitor capabilities metrics watch doctor ping set save dummy help'
 	local id='dst spi mark' word command='' sub='' words='' i
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -32,7 +32,7 @@ _xfrm_ext() {
 	trailer) words='end front omit' ;;
 	iv) words='explicit implicit' ;;
 	select) words='cpu dscp mark flow' ;;
-	replay-protection | fastpath | spread | beet-frag | esn | hold) words='on off' ;;
+	replay-protection | fastpath | spread | beet-frag | echo | esn | hold) words='on off' ;;
 	mode) words='transport tunnel beet' ;;
 	flag) words='noecn decap-dscp nopmtudisc wildrecv icmp af-unspec align4 esn' ;;
 	family) words='inet inet6' ;;
@@ -40,14 +40,14 @@ _xfrm_ext() {
 	or) words=plain ;;
 	pref) [[ $sub == add ]] || words=$(_xfrm_ext_values pref "$tool" rule list) ;;
 	aead | enc | auth-trunc) words=$(_xfrm_ext_values algorithm "$tool" capabilities) ;;
-	spi) [[ $command == add ]] || words=$(_xfrm_ext_values spi "$tool" show) ;;
+	spi | reply-spi) [[ $command == add ]] || words=$(_xfrm_ext_values spi "$tool" show) ;;
 	src | dst | reqid)
 		[[ $command == add || $command == rule ]] ||
 			words=$(_xfrm_ext_values "$prev" "$tool" show)
 		;;
 	tx-subspaces | tx-base | select-cpus | select-dscp | select-mask | select-shift | tx-start | \
 		tx-warn | rx-subspaces | window | memory-max | mark | mask | if_id | gap | len | \
-		interval | count | tfcpad | highest | sub-key | tx-crypt-offset | rx-crypt-offset) ;;
+		interval | timeout | count | size | tfcpad | highest | sub-key | tx-crypt-offset | rx-crypt-offset) ;;
 	*)
 		case $command in
 		'') words="$commands -json -statistics -details -timestamp -batch -4 -6" ;;
@@ -65,6 +65,7 @@ _xfrm_ext() {
 		dummy) words="$id len tx-subspace" ;;
 		metrics) words=state ;;
 		watch) words='interval count' ;;
+		ping) words="$id reply-spi tx-subspace count interval timeout size" ;;
 		monitor | capabilities | totals) words='-json -timestamp' ;;
 		esac
 		;;
