@@ -46,6 +46,7 @@ sa_is() { # 1|2 mode tx|rx
 	words="$way-subspaces $SUBS"
 	[[ $way == rx || $SUBS == 1 ]] || words+=" select flow"
 	[[ ! $CRYPT ]] || words+=" $way-crypt-offset $CRYPT"
+	[[ ! $ECHO || $way == tx ]] || words+=" echo on"
 	key_for $((k << 8)) "$ROOT"
 	echo "xfrm state add src $src dst $dst proto esp spi 0x${k}00 reqid $k mode $mode" \
 		"aead $AEAD $key $BITS $more $MORE ext format eesp $words $EXT"
@@ -64,7 +65,7 @@ policy_is() { # 1|2 mode dir
 }
 
 # Both directions at both ends. What is not usual is in variables
-AEAD=$default_aead BITS=128 ROOT=32 SUBS=4 UDP='' CRYPT='' JSON='' EXT='' MORE='' IF=''
+AEAD=$default_aead BITS=128 ROOT=32 SUBS=4 UDP='' CRYPT='' ECHO='' JSON='' EXT='' MORE='' IF=''
 pair_of() { # mode inner outer
 	addresses "$@"
 	new_keys
@@ -409,6 +410,34 @@ dummies() {
 	refused 'has no Next Header' ip -n "$g1" xfrm ext dummy dst "$o2" spi 0x100
 }
 
+# Requests, and an answer to each in its own Sub SA; on the link, the reference's
+echoes() { # crypt-offset as pair_of
+	local ECHO=on CRYPT=$1 JSON='' n family=2
+
+	pair_of "${@:2}"
+	[[ $o2 != *:* ]] || family=10
+	record_out "$tmp/1.pcap" "$g1" wan
+	record_out "$tmp/2.pcap" "$g2" wan
+	genl_open "$g1"
+	for n in 0 1 2 3; do
+		answers ok echo "family=$family" "daddr=$o2" spi=0x100 echo-reply-spi=0x200 \
+			"echo-subspace=$n" "echo-seq=$n" echo-len=50
+	done
+	genl_close
+	wait_for 10 moved rx-echo 4
+	# Nobody listens
+	wait_for 10 heard_nobody
+	captured "$tmp/1.pcap" "$g1" 0x100
+	captured "$tmp/2.pcap" "$g2" 0x200
+	for n in 1 2; do
+		"$here/eesp_reference.py" echoes "$tmp/$n.pcap" "$tmp/sa$n" "$SUBS" "$n"
+	done
+}
+
+heard_nobody() {
+	[[ $(drops "$g1" 0x200) == 'rx-echo-refused 4' ]]
+}
+
 # Nobody's: for SAs of other formats it does not exist
 strangers() {
 	local SUBS=1 ROOT=36 no_states
@@ -667,6 +696,9 @@ run "EESP that says it is ESP, fastpath on" eesp_as_esp on
 run "EESP that says it is ESP, fastpath off" eesp_as_esp off
 run "with a Payload Info Header" full_refuses
 run "dummy packets" dummies
+run "ESP Echo, transport" echoes '' transport 4 4
+run "ESP Echo, tunnel with a Payload Info Header" echoes 0 tunnel 4 6
+run_whole "ESP Echo, BEET" echoes '' beet 4 6
 run "SAs of other formats" strangers
 run "stock ESP is not taken, fastpath on" stock_sends on
 run "stock ESP is not taken, fastpath off" stock_sends off

@@ -7,6 +7,8 @@
                           puts N packets on the link behind DEV, with anything inside; writes
                           to the capture INNER what is to come out
     eesp_reference.py came PCAP INNER          is all of INNER in the capture?
+    eesp_reference.py echoes PCAP SA SUBS 1|2  is it an echo request of 50 octets in each Sub SA,
+                          which asks for a reply by SPI 0x200, and nothing else; or replies to these?
 
 SA is a file as eesp.py has it, SUBS how many Sub SAs there are.
 """
@@ -21,10 +23,12 @@ REFERENCE = pathlib.Path(__file__).resolve().parents[1] / "reference"
 sys.path.insert(0, str(REFERENCE))
 
 # pylint: disable=wrong-import-position
+import echo
 import eesp
 import eesp_capture
 import eesp_random
 import inject
+import outer
 import pcap
 
 INNER = {4: ["10.1.0.1", "10.2.0.1"], 6: ["fd01::1", "fd02::1"]}
@@ -78,9 +82,27 @@ def came(capture, inner):
     return 1 if missing else 0
 
 
+def echoes(capture, path, subs, which):
+    """In the order of the Sub SAs; the reference has no Next Header 144 in tunnel mode."""
+    sa = eesp.SA.from_dict(words_of(path, int(subs)))
+    kind, flags, spi = {"1": (echo.REQUEST, echo.R, 0x200), "2": (echo.REPLY, 0, 0)}[which]
+    want = [(n, echo.Echo(kind, flags, 0, n, spi, bytes(50))) for n in range(int(subs))]
+    found = []
+    for packet in pcap.read(capture):
+        _, inside = outer.split(sa, packet)
+        parts = eesp.parse(sa, inside)
+        plain = eesp.open_packet(sa, inside, parts)
+        # Padding, Next Header: the Payload Info Header's third octet, and its last
+        if plain[2] == echo.PROTO_AGGFRAG:
+            found.append((parts.session, echo.parse(plain[4 : len(plain) - plain[3]])))
+    for got in found:
+        print(got)
+    return 0 if found == want else 1
+
+
 def main():
     """The command line."""
-    verbs = {"read": (read, 3), "send": (send, 7), "came": (came, 2)}
+    verbs = {"read": (read, 3), "echoes": (echoes, 4), "send": (send, 7), "came": (came, 2)}
     function, words = verbs.get(sys.argv[1] if sys.argv[1:] else "", (None, -1))
     if len(sys.argv) - 2 != words:
         sys.exit(__doc__)
