@@ -11,15 +11,17 @@
 #include "eesp.h"
 #include "trailer.h"
 
-enum {
-	XE_EESP_PAD1		= 0,
-	XE_EESP_PADN		= 1,
-	XE_EESP_CRYPT_OFFSET	= 2,
+/* As the draft has them; module parameters in listen.c */
+struct xe_eesp_numbers xe_eesp_numbers __read_mostly = {
+	.first		= XE_EESP_NOT_ESP,
+	.pad1		= 0,
+	.padn		= 1,
+	.crypt_offset	= 2,
 };
 
 static void eesp_base(u8 *hdr, __be32 spi, u16 session, u8 options_len)
 {
-	hdr[0] = XE_EESP_FIRST;
+	hdr[0] = xe_eesp_numbers.first;
 	hdr[1] = options_len;
 	put_unaligned_be16(session, hdr + 2);
 	put_unaligned(spi, (__be32 *)(hdr + 4));
@@ -35,7 +37,7 @@ static void eesp_build(u8 *hdr, __be32 spi, struct xe_seq seq)
 static void eesp_build_padded(u8 *hdr, __be32 spi, struct xe_seq seq)
 {
 	eesp_base(hdr, spi, seq.subspace, 4);
-	hdr[8] = XE_EESP_PADN;
+	hdr[8] = xe_eesp_numbers.padn;
 	hdr[9] = 2;
 	hdr[10] = 0;
 	hdr[11] = 0;
@@ -46,7 +48,7 @@ static void eesp_build_padded(u8 *hdr, __be32 spi, struct xe_seq seq)
 static void eesp_build_crypt(u8 *hdr, __be32 spi, struct xe_seq seq)
 {
 	eesp_build_padded(hdr, spi, seq);
-	hdr[8] = XE_EESP_CRYPT_OFFSET;
+	hdr[8] = xe_eesp_numbers.crypt_offset;
 }
 
 static struct xe_seq eesp_parse(const u8 *hdr)
@@ -153,14 +155,14 @@ bool xe_eesp_options(const u8 *options, unsigned int len,
 
 	*o = (struct xe_eesp_options){};
 	for (; len; options += this, len -= this) {
-		if (*options == XE_EESP_PAD1) {
+		if (*options == xe_eesp_numbers.pad1) {
 			this = 1;
 			continue;
 		}
 		if (len < 2 || options[1] > len - 2)
 			return false;
 		this = 2 + options[1];
-		if (*options != XE_EESP_CRYPT_OFFSET)
+		if (*options != xe_eesp_numbers.crypt_offset)
 			continue;
 		if (options[1] != 2 || o->crypt)
 			return false;

@@ -7,10 +7,28 @@
 /* The fixed base header, and all of a header without options */
 #define XE_EESP_BASE_LEN	8
 #define XE_EESP_LEN		16
-/* The first octet: what tells it from ESP in UDP, version 0, reserved bits 0 */
-#define XE_EESP_FIRST		0x80
+/* Of the first octet: what tells it from ESP in UDP; a version stands behind it */
+#define XE_EESP_NOT_ESP		0x80
+#define XE_EESP_VERSION_MAX	15
 /* Of the option, in words; six bits each */
 #define XE_EESP_WORDS_MAX	63
+
+/**
+ * struct xe_eesp_numbers - what the draft numbers, and IANA may number otherwise
+ * @first: the first octet: XE_EESP_NOT_ESP, version, reserved bits 0
+ * @pad1: type of the option of one octet
+ * @padn: of the one with as many as it says
+ * @crypt_offset: of Crypt Offset
+ */
+struct xe_eesp_numbers {
+	u8 first;
+	u8 pad1;
+	u8 padn;
+	u8 crypt_offset;
+};
+
+/* eesp.c: does not change once there can be packets */
+extern struct xe_eesp_numbers xe_eesp_numbers;
 
 /**
  * struct xe_eesp_options - what the options of a header come to

@@ -272,7 +272,7 @@ static noinline int xe_eesp_header(const struct xe_sa *sa, struct sk_buff *skb,
 
 	if (!pskb_may_pull(skb, XE_EESP_LEN))
 		return -XFRM_EXT_STAT_RX_TRUNCATED;
-	if (skb->data[0] != XE_EESP_FIRST ||
+	if (skb->data[0] != xe_eesp_numbers.first ||
 	    xe_eesp_spi(skb->data) != sa->id.spi ||
 	    (!sa->encap_len && xe_eesp_protocol(sa, skb) != sa->protocol))
 		return -XFRM_EXT_STAT_RX_HEADER;

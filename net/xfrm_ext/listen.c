@@ -26,6 +26,18 @@ static unsigned char xe_protocol = 253;
 module_param_named(eesp_protocol, xe_protocol, byte, 0444);
 MODULE_PARM_DESC(eesp_protocol, "IP protocol number of EESP, which IANA has not assigned yet (default 253)");
 
+static unsigned char xe_version;
+module_param_named(eesp_version, xe_version, byte, 0444);
+MODULE_PARM_DESC(eesp_version, "Version of EESP's header, 0 to 15 (default 0, the draft's)");
+
+module_param_named(eesp_option_pad1, xe_eesp_numbers.pad1, byte, 0444);
+MODULE_PARM_DESC(eesp_option_pad1, "Type of EESP's option Pad1 (default 0, the draft's)");
+module_param_named(eesp_option_padn, xe_eesp_numbers.padn, byte, 0444);
+MODULE_PARM_DESC(eesp_option_padn, "Type of EESP's option PadN (default 1, the draft's)");
+module_param_named(eesp_option_crypt_offset, xe_eesp_numbers.crypt_offset, byte,
+		   0444);
+MODULE_PARM_DESC(eesp_option_crypt_offset, "Type of EESP's option Crypt Offset (default 2, the draft's)");
+
 static DEFINE_MUTEX(listen_lock);
 static unsigned int listen_users; /* under listen_lock */
 
@@ -132,7 +144,7 @@ static int listen_rcv6(struct sk_buff *skb)
 static bool listen_may_be(const struct sk_buff *skb, __be32 spi, int encap_type)
 {
 	return !spi && encap_type == UDP_ENCAP_ESPINUDP &&
-	       skb_headlen(skb) && *skb->data & XE_EESP_FIRST;
+	       skb_headlen(skb) && *skb->data & XE_EESP_NOT_ESP;
 }
 
 static int listen_encap4(struct sk_buff *skb, int nexthdr, __be32 spi,
@@ -338,12 +350,28 @@ void xe_listen_put(void)
 /**
  * xe_listen_init - can there be EESP?
  *
- * Return: 0, or -EINVAL if that can be nobody's number.
+ * Return: 0, or -EINVAL if that cannot be its numbers.
  */
 int xe_listen_init(void)
 {
-	if (xe_protocol && xe_protocol != IPPROTO_RAW)
-		return 0;
-	pr_err("eesp_protocol %u: must be 1 to 254\n", xe_protocol);
-	return -EINVAL;
+	const struct xe_eesp_numbers *n = &xe_eesp_numbers;
+
+	if (!xe_protocol || xe_protocol == IPPROTO_RAW) {
+		pr_err("eesp_protocol %u: must be 1 to 254\n", xe_protocol);
+		return -EINVAL;
+	}
+	if (xe_version > XE_EESP_VERSION_MAX) {
+		pr_err("eesp_version %u: must be 0 to %u\n", xe_version,
+		       XE_EESP_VERSION_MAX);
+		return -EINVAL;
+	}
+	if (n->pad1 == n->padn || n->pad1 == n->crypt_offset ||
+	    n->padn == n->crypt_offset) {
+		pr_err("eesp_option_pad1 %u, eesp_option_padn %u, eesp_option_crypt_offset %u: must be three numbers\n",
+		       n->pad1, n->padn, n->crypt_offset);
+		return -EINVAL;
+	}
+	/* The version, in the four bits behind the first */
+	xe_eesp_numbers.first = XE_EESP_NOT_ESP | xe_version << 3;
+	return 0;
 }

@@ -639,7 +639,32 @@ number() {
 	filter='ip proto 200' captured "$tmp/200.pcap" "$g1" 0x100
 	flush
 	wait_for 20 module_goes
+	refused 'Invalid argument' modprobe xfrm_ext eesp_version=16
+	refused 'Invalid argument' modprobe xfrm_ext eesp_option_pad1=1
+	refused 'Invalid argument' modprobe xfrm_ext eesp_option_crypt_offset=0
+	refused 'Invalid argument' modprobe xfrm_ext eesp_option_padn=7 eesp_option_crypt_offset=7
+	modprobe xfrm_ext eesp_version=5 eesp_option_pad1=9 eesp_option_padn=10 eesp_option_crypt_offset=0
+	numbered 0 transport 4 4
+	numbered 8 tunnel 4 6
+	numbered '' transport 6 6
+	flush
+	wait_for 20 module_goes
 	modprobe xfrm_ext
+}
+
+# Other numbers than the draft's, in every header, and the reference reads them
+numbered() { # crypt-offset as pair_of
+	local CRYPT=$1 JSON=', "version_number": 5, "numbers": [9, 10, 0]' n
+
+	pair_of "${@:2}"
+	record_out "$tmp/1.pcap" "$g1" wan
+	record_out "$tmp/2.pcap" "$g2" wan
+	ip netns exec "$g1" ping -q -c 4 -i 0.02 -W 10 -I "$i1" "$i2"
+	captured "$tmp/1.pcap" "$g1" 0x100
+	captured "$tmp/2.pcap" "$g2" 0x200
+	for n in 1 2; do
+		"$here/eesp_reference.py" read "$tmp/$n.pcap" "$tmp/sa$n" "$SUBS"
+	done
 }
 
 pair_refused() {

@@ -43,6 +43,7 @@ def words_of(path, subs):
     root = len(sa["key"].removeprefix("0x")) * 4
     if root in (256, 384, 512):
         words |= {"sskdf": f"hkdf-sha{root}", "cipher_key": sa.get("sub_key", 256), "max_sub_sa": subs - 1}
+    words |= {name: sa[name] for name in ("version_number", "numbers") if name in sa}
     if sa["mode"] == "beet":
         inner = INNER[sa["inner"]]
         words["inner"] = inner if int(sa["spi"], 0) == 0x100 else inner[::-1]
