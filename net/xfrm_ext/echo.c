@@ -76,9 +76,22 @@ static bool xe_echo_same_ports(const struct xfrm_state *in,
 	       READ_ONCE(out->encap->encap_dport);
 }
 
+/* Security labels: what one of them carries is not for another */
+static bool xe_echo_same_label(const struct xfrm_state *in,
+			       const struct xfrm_state *out)
+{
+	const struct xfrm_sec_ctx *a = in->security, *b = out->security;
+
+	if (!a || !b)
+		return !a && !b;
+	return a->ctx_doi == b->ctx_doi && a->ctx_alg == b->ctx_alg &&
+	       a->ctx_len == b->ctx_len &&
+	       !memcmp(a->ctx_str, b->ctx_str, a->ctx_len);
+}
+
 /*
  * The SA of that SPI to the peer of one that we receive by, with a reference to its state,
- * or NULL. It is another peer's if addresses, ports, interface or mark are.
+ * or NULL. It is another peer's if addresses, ports, interface, mark or label are.
  */
 static struct xe_sa *xe_echo_way_back(const struct xe_sa *sa, __be32 spi)
 {
@@ -97,7 +110,7 @@ static struct xe_sa *xe_echo_way_back(const struct xe_sa *sa, __be32 spi)
 	if (out && x->mark.v == in->mark.v && x->mark.m == in->mark.m &&
 	    READ_ONCE(x->if_id) == READ_ONCE(in->if_id) &&
 	    xfrm_addr_equal(&x->props.saddr, &in->id.daddr, family) &&
-	    xe_echo_same_ports(in, x))
+	    xe_echo_same_ports(in, x) && xe_echo_same_label(in, x))
 		return out;
 	xfrm_state_put(x);
 	return NULL;
@@ -122,15 +135,21 @@ static int xe_echo_answer(struct xe_sa *sa, const struct sk_buff *skb,
 	struct xe_echo *reply;
 	struct sk_buff *out;
 	struct xe_sa *to;
+	struct net *net;
 	int err;
 
 	if (!(request->flags & XE_ECHO_R) ||
 	    !(sa->params.flags & XFRM_EXT_SA_F_ECHO) ||
 	    !xe_echo_within_rate(sa))
 		return -EINVAL;
+	/* A cipher may have kept the request until the namespace goes, and its routes */
+	net = maybe_get_net(xs_net(sa->x));
+	if (!net)
+		return -ENOENT;
+	err = -ENOENT;
 	to = xe_echo_way_back(sa, request->spi);
 	if (!to)
-		return -ENOENT;
+		goto put_net;
 	out = xe_own_make(to, sizeof(*reply) + len, GFP_ATOMIC, NULL);
 	err = PTR_ERR_OR_ZERO(out);
 	if (err)
@@ -144,11 +163,12 @@ static int xe_echo_answer(struct xe_sa *sa, const struct sk_buff *skb,
 	if (err)
 		kfree_skb(out);
 	else
-		/* What becomes of it is counted there */
-		xe_own_send(to, out, XE_NEXT_HEADER_ECHO,
-			    xe_echo_place(to, subspace));
+		err = xe_own_send(to, out, XE_NEXT_HEADER_ECHO,
+				  xe_echo_place(to, subspace));
 put:
 	xfrm_state_put(to->x);
+put_net:
+	put_net(net);
 	return err;
 }
 
@@ -180,7 +200,8 @@ static int xe_echo_tell(struct xe_sa *sa, const struct sk_buff *skb,
 	struct sk_buff *msg;
 	void *hdr;
 
-	if (!genl_has_listeners(&xe_family, net, XE_MCGRP_ECHO) ||
+	if (!check_net(net) ||
+	    !genl_has_listeners(&xe_family, net, XE_MCGRP_ECHO) ||
 	    !xe_echo_within_rate(sa))
 		return -ENOENT;
 	msg = xe_message_event(XFRM_EXT_CMD_ECHO_REPLY, &hdr);
@@ -205,7 +226,7 @@ static int xe_echo_tell(struct xe_sa *sa, const struct sk_buff *skb,
  *
  * Frees nothing.
  *
- * Context: BH off, under RCU.
+ * Context: BH off.
  * Return: what to count it as: it ends here; or 0: it is no echo, but one of what else
  *         has that Next Header.
  */
@@ -264,9 +285,5 @@ int xe_echo_send(struct xe_sa *sa, u32 place, const struct xe_echo_request *what
 	if (what->data_len)
 		memcpy(request + 1, what->data, what->data_len);
 	err = xe_own_send(sa, skb, XE_NEXT_HEADER_ECHO, place);
-	if (err)
-		xe_extack(extack,
-			  "the request was dropped: %d, by the SA (see its counters) or behind it",
-			  err);
-	return err;
+	return xe_own_told(err, "request", extack);
 }

@@ -141,9 +141,16 @@ xe_eesp_inside(const struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	return xe_eesp_inner_ok(skb, at, inside) ? 0 : XFRM_EXT_STAT_RX_INNER;
 }
 
-/* Octets of the largest fragment that a packet has come in, or 0 */
+/*
+ * Octets of the largest fragment that a packet has come in, or 0. What the kernel's GRO has
+ * taken came in one piece, and has GRO's own notes where that would stand.
+ */
 static u32 xe_fragment_of(const struct xe_sa *sa, const struct sk_buff *skb)
 {
+	const struct sec_path *sp = skb_sec_path(skb);
+
+	if (sp && sp->olen)
+		return 0;
 	return sa->id.family == AF_INET ? IPCB(skb)->frag_max_size :
 					  IP6CB(skb)->frag_max_size;
 }
@@ -171,6 +178,7 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	struct xe_cpu *cpu = this_cpu_ptr(sa->cpu);
 	struct xe_inside inside;
 	enum xfrm_ext_stat stat;
+	u32 fragment;
 
 	if (err == -EBADMSG) {
 		xe_audit_icv(sa, skb, seq);
@@ -187,8 +195,11 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	err = xe_sn_verify(sa, skb, seq, fast);
 	if (err)
 		return err;
-	if (unlikely(xe_fragment_of(sa, skb)))
-		xe_event_reassembled(sa, xe_fragment_of(sa, skb));
+	if (sa->encap_len)
+		xe_udp_received(sa, skb, seq.subspace);
+	fragment = xe_fragment_of(sa, skb);
+	if (unlikely(fragment))
+		xe_event_reassembled(sa, fragment);
 
 	if (xe_is_eesp(sa))
 		stat = xe_eesp_inside(sa, skb, seq, frame, &inside);
@@ -211,8 +222,6 @@ int xe_accept_done(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	if (pskb_trim(skb, hdr_len + inside.at + inside.len))
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOMEM, seq, fast,
 				 -ENOMEM);
-	if (sa->encap_len)
-		xe_udp_received(sa, skb, seq.subspace);
 	__skb_pull(skb, hdr_len + inside.at);
 	/* As the kernel's own modes expect it, and so do ours */
 	if (sa->mode == &xe_mode_tunnel)

@@ -126,7 +126,7 @@ static int xe_own_refused(const struct xe_sa *sa, struct netlink_ext_ack *extack
 
 /**
  * xe_own_make - begin a packet of an SA's own
- * @sa: SA; who calls keeps it alive
+ * @sa: SA; who calls keeps it and its namespace alive
  * @len: octets of payload, any number
  * @gfp: how to allocate
  * @extack: for the reason of a refusal, or NULL
@@ -190,7 +190,7 @@ static int xe_own_sent(struct xe_sa *sa, struct sk_buff *skb, int err)
 
 /**
  * xe_own_send - send a packet of an SA's own
- * @sa: SA
+ * @sa: SA, and its namespace: who calls keeps that alive
  * @skb: from xe_own_make(); consumed
  * @next_header: of the payload
  * @place: subspace it takes, by its place in the SA's range
@@ -198,8 +198,8 @@ static int xe_own_sent(struct xe_sa *sa, struct sk_buff *skb, int err)
  * Where the SA has TFC padding it is padded as any other.
  *
  * Context: process or BH.
- * Return: 0 or a negative errno; -ENOENT: SA or namespace are going. It may still be
- *         lost later, as any packet.
+ * Return: 0 or a negative errno; -ENOENT: the SA is going. It may still be lost later,
+ *         as any packet.
  */
 int xe_own_send(struct xe_sa *sa, struct sk_buff *skb, u8 next_header, u32 place)
 {
@@ -207,17 +207,13 @@ int xe_own_send(struct xe_sa *sa, struct sk_buff *skb, u8 next_header, u32 place
 
 	/*
 	 * Neither is kept by a bundle. An SA can be found for a moment when its last
-	 * reference has gone, and so can what a namespace has.
+	 * reference has gone.
 	 */
 	if (!refcount_inc_not_zero(&sa->x->refcnt)) {
 		kfree_skb(skb);
 		return -ENOENT;
 	}
-	if (!maybe_get_net(xs_net(sa->x))) {
-		xfrm_state_put(sa->x);
-		kfree_skb(skb);
-		return -ENOENT;
-	}
+	get_net(xs_net(sa->x));
 	rcu_read_lock();
 	xe_tunnel_header(sa, skb, IPPROTO_IPIP, 0, htons(IP_DF), 0);
 	rcu_read_unlock();
@@ -230,6 +226,25 @@ int xe_own_send(struct xe_sa *sa, struct sk_buff *skb, u8 next_header, u32 place
 	else
 		err = 0;
 	local_bh_enable();
+	return err;
+}
+
+/**
+ * xe_own_told - say what has become of a packet that somebody has asked for
+ * @err: what xe_own_send() has returned
+ * @what: what it was
+ * @extack: for the reason
+ *
+ * Return: @err.
+ */
+int xe_own_told(int err, const char *what, struct netlink_ext_ack *extack)
+{
+	if (err == -ENOENT)
+		xe_extack(extack, "the SA is being deleted");
+	else if (err)
+		xe_extack(extack,
+			  "the %s was dropped: %d, by the SA (see its counters) or behind it",
+			  what, err);
 	return err;
 }
 
@@ -247,14 +262,9 @@ int xe_dummy_send(struct xe_sa *sa, u32 place, unsigned int len,
 		  struct netlink_ext_ack *extack)
 {
 	struct sk_buff *skb = xe_own_make(sa, len, GFP_KERNEL, extack);
-	int err;
 
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
-	err = xe_own_send(sa, skb, IPPROTO_NONE, place);
-	if (err)
-		xe_extack(extack,
-			  "the dummy packet was dropped: %d, by the SA (see its counters) or behind it",
-			  err);
-	return err;
+	return xe_own_told(xe_own_send(sa, skb, IPPROTO_NONE, place),
+			   "dummy packet", extack);
 }

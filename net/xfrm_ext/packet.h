@@ -66,6 +66,7 @@ struct sk_buff *xe_own_make(struct xe_sa *sa, unsigned int len, gfp_t gfp,
 			    struct netlink_ext_ack *extack);
 int xe_own_send(struct xe_sa *sa, struct sk_buff *skb, u8 next_header,
 		u32 place);
+int xe_own_told(int err, const char *what, struct netlink_ext_ack *extack);
 int xe_dummy_send(struct xe_sa *sa, u32 place, unsigned int len,
 		  struct netlink_ext_ack *extack);
 
@@ -90,7 +91,7 @@ struct xe_echo_request {
 	u16 data_len;
 };
 
-/* echo.c APIs: BH off, under RCU */
+/* echo.c APIs: BH off */
 enum xfrm_ext_stat xe_echo_received(struct xe_sa *sa, const struct sk_buff *skb,
 				    unsigned int at, unsigned int len,
 				    u32 subspace);

@@ -160,6 +160,11 @@ static int xe_parse_flags(struct genl_info *info, struct xe_params *p)
 		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
 				      "echo on with trailer omit (%u), which has no Next Header: no request could be told from others",
 				      XFRM_EXT_TRAILER_OMIT);
+	/* Else whoever has recorded one could have it answered as often as he likes */
+	if (p->flags & XFRM_EXT_SA_F_ECHO &&
+	    p->flags & XFRM_EXT_SA_F_NO_REPLAY_PROTECTION)
+		return xe_refuse_attr(info, XFRM_EXT_A_FLAGS,
+				      "echo on with replay protection off: a request that is sent again would be answered again");
 	if (!(p->flags & XFRM_EXT_SA_F_ESN))
 		return 0;
 	if (p->format != XFRM_EXT_FORMAT_ESP)

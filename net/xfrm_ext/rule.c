@@ -575,8 +575,12 @@ enum xe_rule_verdict xe_rule_match(struct xe_net *xn,
 		}
 		claim->params = r->params;
 		claim->rule = r->pref;
-		if (xe_state_dir(x) == XFRM_SA_DIR_OUT)
+		if (xe_state_dir(x) == XFRM_SA_DIR_OUT) {
 			claim->params.rx_subspaces = 0;
+			/* And what is said of receiving only */
+			claim->params.flags &= ~(XFRM_EXT_SA_F_ECHO |
+						 XFRM_EXT_SA_F_NO_REPLAY_PROTECTION);
+		}
 		if (xe_state_dir(x) == XFRM_SA_DIR_IN)
 			claim->params.tx_subspaces = 0;
 		verdict = XE_RULE_EXTEND;

@@ -89,7 +89,8 @@ static const struct tool_sa *sa_back(const struct tool_sa *out, const struct too
 	for (i = 0; i < n; i++) {
 		const struct tool_sa *sa = &sas[i];
 
-		if (sa == out || !sa->ext || !sa->ext->params.set[XFRM_EXT_A_RX_SUBSPACES] ||
+		if (sa == out || !sa->ext || sa->ext->state != XFRM_EXT_STATE_READY ||
+		    !sa->ext->params.set[XFRM_EXT_A_RX_SUBSPACES] ||
 		    sa->info.family != out->info.family || sa->if_id != out->if_id ||
 		    !sas_same_addr(sa, &sa->info.saddr, &out->info.id.daddr) ||
 		    !sas_same_addr(sa, &sa->info.id.daddr, &out->info.saddr))
@@ -139,7 +140,7 @@ static int find_sas(struct ping *p, bool all)
 	if (!p->reply_spi) {
 		back = sa_back(out, sas, n);
 		if (!back) {
-			say("no extended SA comes back from %s: which SPI does the peer send to? reply-spi SPI",
+			say("no extended SA that is ready comes back from %s: which SPI does the peer send to? reply-spi SPI",
 			    sas_addr(out, &out->info.id.daddr));
 			goto out;
 		}
@@ -172,7 +173,14 @@ static int request_send(struct ping *p, struct lane *lane)
 	r->lane = lane;
 	lane->sent++;
 	clock_gettime(CLOCK_MONOTONIC, &r->at);
-	return xfrm_ext_talk(&p->ask, &req.n, NULL, false) < 0 ? -1 : 0;
+	if (xfrm_ext_talk(&p->ask, &req.n, NULL, false) == 0)
+		return 0;
+	/* What a queue or a cipher drops is lost as what the path drops; it may go better next time */
+	if (errno == ENOBUFS || errno == ENOSPC || errno == ENOMEM)
+		return 0;
+	lane->sent--;
+	r->lane = NULL;
+	return -1;
 }
 
 static void reply_take(struct ping *p, struct nlmsghdr *n)
@@ -348,7 +356,6 @@ static int ping_run(struct ping *p, __u32 count, double interval, double timeout
 	for (round = 1; !count || round <= count; round++) {
 		for (i = 0; i < p->n_lanes && !ret && !ended; i++) {
 			ended = i && !wait_replies(p, signals, PACE, false);
-			/* What the kernel refuses once it refuses again */
 			if (!ended && request_send(p, &p->lanes[i]) < 0)
 				ret = 2;
 		}
@@ -358,9 +365,12 @@ static int ping_run(struct ping *p, __u32 count, double interval, double timeout
 				  round == count))
 			break;
 	}
+	if (!ret || p->seq > 1)
+		ret = summary(p) && !ret ? 1 : ret;
+	fflush(stdout);
 	close(signals);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	return ret ? ret : summary(p);
+	return ret;
 }
 
 int tool_ping(int argc, char **argv)

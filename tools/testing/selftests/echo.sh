@@ -271,6 +271,17 @@ refused_here() {
 	[[ $(drops "$g1" 0x200) == "rx-echo 1 rx-echo-refused $1" ]]
 }
 
+# A peer that has nothing else to say is found again all the same
+moved() {
+	sas_of tunnel 4 esp64 end explicit "$gcm" "$encap" "$ports"
+	ip -n "$g1" xfrm state delete src "$o1" dst "$o2" proto esp spi 0x100
+	ip -n "$g1" xfrm state add src "$o1" dst "$o2" proto esp spi 0x100 reqid 1 mode tunnel \
+		${in_words[1]} flag af-unspec encap espinudp 4501 4500 0.0.0.0 \
+		ext tx-subspaces 4 tx-start 1000
+	pings count 1
+	wait_for 10 grep -qx 'mapping 0x00000100 10.0.0.1 4500 10.0.0.1 4501' "$tmp/natt"
+}
+
 # Whatever IANA assigns
 sub_types() {
 	sas_of tunnel 4 esp64 end explicit "$gcm"
@@ -318,7 +329,7 @@ says_why() {
 	refused 'it is none of dst, spi' "${ping[@]}" dst "$o2" spi 0x100 foo
 	refused '"spi" is required' "${ping[@]}" dst "$o2"
 	ip -n "$g1" xfrm state delete src "$o2" dst "$o1" proto esp spi 0x200
-	refused 'no extended SA comes back from 10.0.0.2: which SPI does the peer send to? reply-spi SPI' \
+	refused 'no extended SA that is ready comes back from 10.0.0.2: which SPI does the peer send to? reply-spi SPI' \
 		"${ping[@]}" dst "$o2" spi 0x100
 	sas_of tunnel 4 esp64 end explicit "$gcm"
 	# As far as the path goes
@@ -363,6 +374,7 @@ run "rate" rate_is_kept
 echo 100 >"$parameters"/echo_rate
 run "malformed, and more than is asked for" malformed
 run "told to who listens" told
+run "NAT has moved the peer" moved
 run "sub-types" sub_types
 run "limits" limits
 run "ping says why" says_why

@@ -154,6 +154,8 @@ of_its_own_path() { # words-of-receivers
 	sas tunnel 4 'ext tx-subspaces 4' "ext rx-subspaces 4 $1"
 	replays_refused_by "$g1" wan "$g2" 0x100 -I 10.1.0.1 10.2.0.1
 	expect "by the kernel's path" "$by_kernels" 5
+	# GRO's own notes are where a fragment's length would stand
+	expect "reassembled" "$(stat "$g2" 0x100 reassembled)" ''
 }
 
 # A question that somebody else has on the way keeps packets from GRO, and none from arriving

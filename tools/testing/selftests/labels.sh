@@ -94,6 +94,35 @@ nothing() { # mode path label-of-SAs label-of-policies
 	[[ $(mib "$g1" XfrmOutNoStates) -gt $before ]]
 }
 
+# ESP Echo is answered by an SA of the request's label, and by no other
+echoes() {
+	local words="mode tunnel aead $aead"
+
+	fastpath on
+	flush
+	ip -n "$g1" -batch - <<-LINES
+		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 $words $key1 128 ctx kernel ext tx-subspaces 4
+		xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 $words $key2 128 ctx kernel ext rx-subspaces 4
+	LINES
+	ip -n "$g2" -batch - <<-LINES
+		xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 $words $key1 128 ctx kernel ext rx-subspaces 4 echo on
+		xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x200 $words $key2 128 ctx kernel ext tx-subspaces 4
+		xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x201 $words ${key2/0x00/0x01} 128 ctx unlabeled ext tx-subspaces 4
+		xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi 0x202 $words ${key2/0x00/0x02} 128 ext tx-subspaces 4
+	LINES
+	genl_open "$g1"
+	answers ok echo family=2 daddr=10.0.0.2 spi=0x100 echo-reply-spi=0x201
+	answers ok echo family=2 daddr=10.0.0.2 spi=0x100 echo-reply-spi=0x202
+	answers ok echo family=2 daddr=10.0.0.2 spi=0x100 echo-reply-spi=0x200
+	genl_close
+	wait_for 10 echoed
+	expect "sent by another label" "$(stat "$g2" 0x201 tx-packets) $(stat "$g2" 0x202 tx-packets)" "0 0"
+}
+
+echoed() {
+	[[ $(drops "$g2" 0x100) == 'rx-echo 1 rx-echo-refused 2' ]]
+}
+
 mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || true
 modprobe xfrm_ext
 pair
@@ -116,6 +145,7 @@ for path in on off; do
 		run "an SA of another label, $mode, fastpath $path" nothing $mode $path unlabeled kernel
 	done
 done
+run "ESP Echo" echoes
 fastpath on
 flush
 finish

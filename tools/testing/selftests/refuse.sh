@@ -286,6 +286,8 @@ windows() {
 	answers 'EINVAL xfrm_ext: echo on without rx-subspaces: *' announce "$id" tx-subspaces=1 flags=0x40
 	answers 'EINVAL xfrm_ext: echo on with trailer omit (2), which has no Next Header: *' \
 		announce "$id" rx-subspaces=1 trailer=2 flags=0x40
+	answers 'EINVAL xfrm_ext: echo on with replay protection off: *' \
+		announce "$id" rx-subspaces=1 flags=0x42
 	for n in 0 $((1 << 48)); do
 		answers "EINVAL xfrm_ext: tx-warn $n: must be 1 to *" \
 			announce "$id" tx-subspaces=1 tx-warn="$n"
