@@ -175,7 +175,7 @@ static int request_send(struct ping *p, struct lane *lane)
 	clock_gettime(CLOCK_MONOTONIC, &r->at);
 	if (xfrm_ext_talk(&p->ask, &req.n, NULL, false) == 0)
 		return 0;
-	/* What a queue or a cipher drops is lost as what the path drops; it may go better next time */
+	/* What a queue or a cipher drops is lost like any other; it may go better next time */
 	if (errno == ENOBUFS || errno == ENOSPC || errno == ENOMEM)
 		return 0;
 	lane->sent--;

@@ -275,6 +275,7 @@ refused_here() {
 moved() {
 	sas_of tunnel 4 esp64 end explicit "$gcm" "$encap" "$ports"
 	ip -n "$g1" xfrm state delete src "$o1" dst "$o2" proto esp spi 0x100
+	# shellcheck disable=SC2086 # words
 	ip -n "$g1" xfrm state add src "$o1" dst "$o2" proto esp spi 0x100 reqid 1 mode tunnel \
 		${in_words[1]} flag af-unspec encap espinudp 4501 4500 0.0.0.0 \
 		ext tx-subspaces 4 tx-start 1000
