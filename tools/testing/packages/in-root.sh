@@ -68,7 +68,7 @@ tools_run() {
 	says 'xfrm-ext metrics' "$(xfrm-ext help)"
 	says 'xfrm_ext_up 0' "$(xfrm-ext metrics)"
 	[[ -e /usr/share/man/man8/xfrm-ext.8.gz && -e /usr/share/bash-completion/completions/xfrm-ext ]]
-	ls /usr/lib/*/wireshark/plugins/xfrm_ext.lua
+	ls /usr/lib/*/wireshark/plugins/xfrm_ext{,_eesp}.lua
 	says 'usage: xfrm-ext-steer' "$(xfrm-ext-steer 2>&1 || true)"
 	systemd-analyze verify --man=no /lib/systemd/system/xfrm-ext-rules.service \
 		/lib/systemd/system/xfrm-ext-steer@.service

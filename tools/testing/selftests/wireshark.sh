@@ -11,6 +11,8 @@
 # error of the script. And what Documentation/analysers.rst says of those who do not know the
 # formats.
 #
+# And xfrm_ext_eesp.lua, of packets that the reference makes, and the module.
+#
 # wireshark-trixie.sh runs it with Debian 13's tshark.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-formats.sh"
@@ -237,6 +239,69 @@ words() {
 	expect "trailer" "$(<"$tmp/out")" front
 }
 
+# --- eesp ---------------------------------------------------------------------------
+
+eesp_script=$here/../../wireshark/xfrm_ext_eesp.lua
+eesp_judge=$here/wireshark_eesp.py
+
+with_eesp() { # octets-of-IV pcap word...
+	plain_tshark -X "lua_script:$eesp_script" -o "xfrm_ext_eesp.iv:$1" \
+		-o xfrm_ext_eesp.udp_ports:4500 -r "$2" "${@:3}"
+}
+
+# Each field of each packet, as the reference has made it
+eesp() { # octets-of-IV
+	local words=() name
+
+	while read -r name; do
+		words+=(-e "$name")
+	done < <("$eesp_judge" fields)
+	"$eesp_judge" make 1 "$1" "$tmp/eesp"
+	chmod a+r "$tmp/eesp"
+	with_eesp "$1" "$tmp/eesp" -T fields -E separator=/t -E occurrence=a -E aggregator=, \
+		"${words[@]}" >"$tmp/out" 2>"$tmp/err"
+	expect "errors" "$(<"$tmp/err")" ''
+	"$eesp_judge" judge 1 "$1" "$tmp/eesp" <"$tmp/out"
+}
+
+eesp_damaged() { # octets-of-IV
+	local n
+
+	"$eesp_judge" cut 1 "$1" "$tmp/eesp"
+	chmod a+r "$tmp/eesp"
+	with_eesp "$1" "$tmp/eesp" -T fields -e frame.number -e xfrm_ext_eesp.spi -e _ws.expert.message \
+		>"$tmp/out" 2>"$tmp/err"
+	n=$(wc -l <"$tmp/out")
+	expect "packets" "$(tcpdump --count -r "$tmp/eesp" 2>/dev/null)" "$n packets"
+	expect "errors" "$(grep -hoiE '.*(lua error|dissector bug|traceback).*' "$tmp/out" "$tmp/err" | head -n 5)" ''
+	(($(grep -c 0x "$tmp/out") > n / 2))
+}
+
+# Of the module's own: what it sends, with the parameter's number, and the other script beside it
+eesp_sent() {
+	local n
+
+	flush
+	new_keys
+	key_for 0x100 36
+	ip -n "$g1" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 mode transport \
+		aead "$aead" "$key" 128 ext format eesp tx-subspaces 1 tx-crypt-offset 8
+	record "$tmp/wire" "$g1" wan -Q out ip proto 253
+	for n in 1 2 3; do
+		ip -n "$g1" xfrm ext dummy dst 10.0.0.2 spi 0x100 len 100
+	done
+	recorded "$tmp/wire" 3
+	chmod a+r "$tmp/wire"
+	plain_tshark -X "lua_script:$script" -X "lua_script:$eesp_script" -r "$tmp/wire" -T fields \
+		-E separator=, -e xfrm_ext_eesp.spi -e xfrm_ext_eesp.sn -e xfrm_ext_eesp.crypt_offset \
+		-e xfrm_ext_eesp.next_header -e xfrm_ext_eesp.clear >"$tmp/out" 2>"$tmp/err"
+	diff "$tmp/out" - <<-EOF
+		0x00000100,1,8,59,00000000
+		0x00000100,2,8,59,00000000
+		0x00000100,3,8,59,00000000
+	EOF
+}
+
 # --- what others say ----------------------------------------------------------------
 
 # The upper half of the 64-bit number for a sequence number, and most of them missing
@@ -263,4 +328,9 @@ run "cut off anywhere" damaged cut
 run "changed anywhere" damaged changed
 run "SAs as one may write them" words
 run "without the script" without
+for octets in 8 0; do
+	run "eesp, IVs of $octets octets" eesp $octets
+	run "eesp, cut off or changed anywhere, IVs of $octets octets" eesp_damaged $octets
+done
+run "eesp, as the module sends it" eesp_sent
 finish
