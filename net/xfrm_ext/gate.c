@@ -73,6 +73,29 @@ static int xe_gate_plain(struct xfrm_state *x, const struct xe_gate *gate)
 	return 0;
 }
 
+/*
+ * What a state is whose key others have had. What MIGRATE copies is what it was, whatever
+ * another SA with its key has been since; of an SA that is gone the last one counts.
+ */
+static void xe_gate_known(struct xe_net *xn, const struct xe_id *id,
+			  struct xe_claim *claim, bool clone)
+{
+	const struct xe_sa *sa = NULL;
+
+	mutex_lock(&xn->lock);
+	if (clone)
+		sa = xe_sa_find(xn, id);
+	if (sa && sa->numbers == claim->known)
+		claim->params = sa->params;
+	else
+		xe_numbers_params(claim->known, &claim->params);
+	mutex_unlock(&xn->lock);
+	claim->params.flags &= ~XFRM_EXT_SA_F_HOLD;
+	/* Whoever has to set them has not done so */
+	if (READ_ONCE(claim->known->held))
+		claim->params.flags |= XFRM_EXT_SA_F_HOLD;
+}
+
 /* What shall a new state be? 0, -ENOENT: nobody says anything, or why it cannot be */
 static int xe_gate_ask(struct xfrm_state *x, struct xe_net *xn,
 		       const struct xe_id *id, struct xe_claim *claim,
@@ -90,11 +113,7 @@ static int xe_gate_ask(struct xfrm_state *x, struct xe_net *xn,
 	}
 	/* Numbers have been used with its key; whoever has it goes on with them */
 	if (claim->known) {
-		claim->params = claim->known->params;
-		claim->params.flags &= ~XFRM_EXT_SA_F_HOLD;
-		/* Whoever has to set them has not done so */
-		if (READ_ONCE(claim->known->held))
-			claim->params.flags |= XFRM_EXT_SA_F_HOLD;
+		xe_gate_known(xn, id, claim, clone);
 		return 0;
 	}
 	if (x->props.extra_flags & XFRM_EXT_SA_XFLAG) {
@@ -205,7 +224,7 @@ static int xe_gate_init_state(struct xfrm_state *x,
 	if (err && x->km.state != XFRM_STATE_VOID)
 		x->km.state = XFRM_STATE_DEAD;
 	if (claim.known)
-		xe_numbers_put(claim.known);
+		xe_numbers_put(claim.known, NULL);
 	return err;
 }
 

@@ -163,7 +163,9 @@ static void xe_life_free(struct xe_sa *sa)
 {
 	if (sa->listens)
 		xe_listen_put();
-	xe_numbers_put(sa->numbers);
+	/* If packets could be carried by it, it is what others knew it as */
+	xe_numbers_put(sa->numbers, xe_sa_set_up(sa) || xe_sa_held(sa) ?
+				    &sa->params : NULL);
 	free_percpu(sa->cpu);
 	xe_crypto_exit(sa);
 	xe_memory_give(sa->xn, xe_memory_of_sa());
@@ -402,7 +404,7 @@ int xe_life_claim(struct xfrm_state *x, const struct xe_gate *gate,
 		return PTR_ERR(numbers);
 	sa = xe_life_alloc(xn, &params, numbers);
 	if (!sa) {
-		xe_numbers_put(numbers);
+		xe_numbers_put(numbers, NULL);
 		goto nomem;
 	}
 	if (claim->rule)

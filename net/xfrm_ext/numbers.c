@@ -584,15 +584,48 @@ static void xe_numbers_condense(struct xe_numbers *n, u64 **floors,
 }
 
 /**
+ * xe_numbers_params - what the last SA was that has had them
+ * @n: numbers; who calls holds them
+ * @params: set to it
+ *
+ * Context: process.
+ */
+void xe_numbers_params(const struct xe_numbers *n, struct xe_params *params)
+{
+	spin_lock(&n->xn->numbers_lock);
+	*params = n->params;
+	spin_unlock(&n->xn->numbers_lock);
+}
+
+/* All but what counters and windows are made by, which is the same, and where they begin */
+static void xe_numbers_was(struct xe_numbers *n, const struct xe_params *last)
+{
+	struct xe_params *p = &n->params;
+
+	lockdep_assert_held(&n->xn->numbers_lock);
+	p->trailer = last->trailer;
+	p->iv = last->iv;
+	p->select = last->select;
+	p->flags = last->flags;
+	p->tx_warn = last->tx_warn;
+	p->memory_max = last->memory_max;
+	p->sub_key = last->sub_key;
+	p->tx_crypt_offset = last->tx_crypt_offset;
+	p->rx_crypt_offset = last->rx_crypt_offset;
+}
+
+/**
  * xe_numbers_put - an SA does not need them any more
  * @n: numbers
+ * @last: what it was, for who has the key next and does not say; NULL: it has never
+ *        been in place
  *
  * If it was the last they are kept for a while, but for those of which none has
  * been used, and which are not to be kept then.
  *
  * Context: process, may sleep.
  */
-void xe_numbers_put(struct xe_numbers *n)
+void xe_numbers_put(struct xe_numbers *n, const struct xe_params *last)
 {
 	struct xe_numbers *next, rest = {};
 	struct xe_window **rx = NULL;
@@ -603,6 +636,8 @@ void xe_numbers_put(struct xe_numbers *n)
 	if (xe_subspaces_octets(n) > XE_NUMBERS_BULK)
 		xe_numbers_prepare(n, &floors, &rx);
 	spin_lock(&xn->numbers_lock);
+	if (last)
+		xe_numbers_was(n, last);
 	if (--n->users)
 		goto out;
 	if (READ_ONCE(xn->dead) || (!n->keep && !xe_subspaces_used(n))) {

@@ -105,7 +105,8 @@ struct xe_params {
  * @held: and is to wait until its counters have been set; cleared under no lock
  * @stripped: @tx and @rx are gone, for want of memory: no SA can have the key
  * @xn: namespace's part; an SA or the namespace itself keeps it alive
- * @params: what the first of these SAs was; tx_start moves on when it is released
+ * @params: what the first of these SAs was, and when one has gone, that; tx_start moves on
+ *          when it is released
  * @floor: received numbers up to this one are refused: another kind of SA has had
  *         them
  * @floors: the same of each subspace; NULL: they had windows for as long as there is an SA
@@ -450,7 +451,8 @@ struct xe_numbers *xe_numbers_get(struct xe_net *xn, const struct xfrm_state *x,
 u64 xe_numbers_memory(const struct xe_params *p);
 void xe_numbers_start(struct xe_numbers *n, u64 start);
 void xe_numbers_floor(struct xe_numbers *n, u64 seq);
-void xe_numbers_put(struct xe_numbers *n);
+void xe_numbers_put(struct xe_numbers *n, const struct xe_params *last);
+void xe_numbers_params(const struct xe_numbers *n, struct xe_params *params);
 void xe_numbers_release(struct xe_numbers *n, u64 gap, u64 sn_max);
 bool xe_numbers_make_room(struct xe_net *xn, u64 octets);
 void xe_numbers_init_net(struct xe_net *xn);

@@ -210,12 +210,15 @@ malformed() {
 	counts 'rx-next-header 2 rx-echo-refused 5' echo-request 0 7 spi=0x200 kind=4
 	# A reply, and nobody listens
 	counts 'rx-next-header 2 rx-echo-refused 6' echo-request 0 8 spi=0x200 kind=3
+	# Without R, whatever else it says
+	counts 'rx-next-header 2 rx-echo-refused 7' echo-request 2 1 spi=0x200 flags=0
+	counts 'rx-next-header 2 rx-echo-refused 8' echo-request 2 2 spi=0x200 flags=0x7f
 	# No data; more than is said, which is TFC padding; reserved bits
-	counts 'rx-next-header 2 rx-echo 1 rx-echo-refused 6' echo-request 0 9 spi=0x200 size=0
-	counts 'rx-next-header 2 rx-echo 2 rx-echo-refused 6' echo-request 1 1 spi=0x200 size=16 extra=100 ident=7
-	counts 'rx-next-header 2 rx-echo 3 rx-echo-refused 6' echo-request 3 1 spi=0x200 flags=0xff seq=9
+	counts 'rx-next-header 2 rx-echo 1 rx-echo-refused 8' echo-request 0 9 spi=0x200 size=0
+	counts 'rx-next-header 2 rx-echo 2 rx-echo-refused 8' echo-request 1 1 spi=0x200 size=16 extra=100 ident=7
+	counts 'rx-next-header 2 rx-echo 3 rx-echo-refused 8' echo-request 3 1 spi=0x200 flags=0xff seq=9
 	# Not again
-	counts 'rx-replay 1 rx-next-header 2 rx-echo 3 rx-echo-refused 6' echo-request 3 1 spi=0x200
+	counts 'rx-replay 1 rx-next-header 2 rx-echo 3 rx-echo-refused 8' echo-request 3 1 spi=0x200
 	recorded "$tmp/wire" 3
 	/usr/bin/python3 - "$reference" "$tmp/wire" "$tmp/sa2" <<-EOF
 		import sys

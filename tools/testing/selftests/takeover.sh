@@ -306,6 +306,33 @@ usable() {
 	pings 3
 }
 
+# What MIGRATE makes is what it has copied, and who says nothing gets what the last one was: not
+# what the first SA with the key had been
+last_counts() {
+	local is='ext format esp64 trailer end iv explicit tx-subspaces 4 select cpu'
+
+	flush
+	policies 4
+	sa_line tx 4 '1>2' '4 trailer front iv implicit tx-warn 1000 fastpath off' | ip -n "$g1" -batch -
+	ip -n "$g1" xfrm ext dummy dst 10.0.0.2 spi 0x100
+	gone "$g1" 0x100
+	sa_line tx 4 '1>2' 4 | ip -n "$g1" -batch -
+	expect "the second" "$(extension "$g1" 0x100)" "$is"
+	xfrm migrate 10.1.0.0/24 10.2.0.0/24 1 10.0.0.1 10.0.0.2 10.0.0.11 10.0.0.2
+	block "$g1" 0x100 | grep -q '^src 10.0.0.11 dst 10.0.0.2'
+	expect "its clone" "$(extension "$g1" 0x100)" "$is"
+	ip -n "$g1" xfrm ext dummy dst 10.0.0.2 spi 0x100
+	ip -n "$g1" xfrm state delete src 10.0.0.11 dst 10.0.0.2 proto esp spi 0x100
+	again "$g1" 0x100
+	expect "the next one" "$(extension "$g1" 0x100)" "$is"
+	ip -n "$g1" xfrm ext dummy dst 10.0.0.2 spi 0x100
+	expect "numbers" "$(sent "$g1" 0x100)" 3
+	# The kernel has it for the same again; what it would have been does not count
+	refused 'exists already' ip -n "$g1" -batch - <<<"$(sa_line tx 4 '1>2' '4 trailer front')"
+	xfrm migrate 10.1.0.0/24 10.2.0.0/24 1 10.0.0.11 10.0.0.2 10.0.0.1 10.0.0.2 || true
+	expect "still" "$(extension "$g1" 0x100)" "$is"
+}
+
 # XFRM_MSG_MIGRATE of the sender's SA, in the middle of it, and again
 migrated() { # new-src fastpath
 	fastpath "$2"
@@ -604,6 +631,7 @@ for path in on off; do
 	run "MIGRATE under traffic, fastpath $path" under_way $path
 done
 run "all deleted and typed again" everything
+run "what the last SA of a key was counts" last_counts
 run "a first number" starts
 run "back from another machine" back_again
 run "a held SA stays so" still_held
