@@ -82,3 +82,19 @@ void xe_audit_crypt_offset(const struct xe_sa *sa, const struct sk_buff *skb,
 {
 	xe_audit(sa, skb, "SA-crypt-offset", seq);
 }
+
+/**
+ * xe_audit_subspace - a Subspace ID has come that is none of the SA's
+ * @sa: SA
+ * @skb: packet; its network header is the outer one
+ * @seq: its number, not authenticated
+ *
+ * The kernel has no such record; draft-ietf-ipsecme-eesp section 2.9.2 wants one.
+ *
+ * Context: any.
+ */
+void xe_audit_subspace(const struct xe_sa *sa, const struct sk_buff *skb,
+		       struct xe_seq seq)
+{
+	xe_audit(sa, skb, "SA-subspace-range", seq);
+}

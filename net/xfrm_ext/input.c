@@ -354,6 +354,7 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 
 	whole = xe_sn_parse(sa, skb, &seq);
 	if (seq.subspace >= sa->params.rx_subspaces) {
+		xe_audit_subspace(sa, skb, seq);
 		xe_event_out_of_range(sa, seq.subspace);
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_SUBSPACE, seq, fast,
 				 -EINVAL);

@@ -381,6 +381,8 @@ void xe_audit_icv(const struct xe_sa *sa, const struct sk_buff *skb,
 		  struct xe_seq seq);
 void xe_audit_crypt_offset(const struct xe_sa *sa, const struct sk_buff *skb,
 			   struct xe_seq seq);
+void xe_audit_subspace(const struct xe_sa *sa, const struct sk_buff *skb,
+		       struct xe_seq seq);
 
 /* subspace.c APIs: any context, as long as the state is alive */
 int xe_subspaces_init(struct xe_numbers *n);

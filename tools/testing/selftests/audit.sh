@@ -6,7 +6,8 @@
 #
 # Audit records of what a receiver refuses (RFC 4303 sections 3.4.3 and 3.4.4.1): a number that
 # was seen before, a wrong ICV. With format esp they are those that the kernel writes of a
-# stock SA, to the letter; with esp64 they have the whole number and the Subspace ID.
+# stock SA, to the letter; with esp64 they have the whole number and the Subspace ID. And of a
+# Subspace ID out of range, of which stock ESP has none.
 . "$(dirname "$0")/lib.sh"
 
 # One way only, of which the receiver may have another key
@@ -88,6 +89,24 @@ same() { # first number of esp64
 	expect "records of esp64" "$(<"$tmp/esp64")" "$(<"$tmp/want")"
 }
 
+# A Subspace ID that is none of the SA's: the kernel has no word for it
+out_of_range() { # 4|6 path
+	local o1 o2 flow='' of OCTETS
+
+	fastpath "$2"
+	outer "$1"
+	[[ $1 == 4 ]] || flow=' flowlbl=0x[0-9a-f]*'
+	for of in '' 'format eesp '; do
+		# A root key, of which each Sub SA has one
+		[[ ! $of ]] || OCTETS=32
+		setup "$1" good "ext ${of}tx-subspaces 1 tx-base 3" "ext ${of}rx-subspaces 3"
+		recorded "$1" SA-subspace-range >"$tmp/own"
+		cat "$tmp/own"
+		expect "records" "$(grep -cx "op=SA-subspace-range.* src=[^ ]* dst=[^ ]*$flow spi=256(0x100) seqno=[123] subspace=3" "$tmp/own")" 3
+		expect "drops" "$(drops "$g2" 0x100)" "rx-subspace 3"
+	done
+}
+
 modprobe xfrm_ext
 pair_acquainted
 sysctl -qw kernel.printk_ratelimit=0
@@ -95,6 +114,7 @@ for path in on off; do
 	for family in 4 6; do
 		run "replays, IPv$family, fastpath $path" replayed "$family" "$path"
 		run "wrong ICVs, IPv$family, fastpath $path" forged "$family" "$path"
+		run "Subspace IDs out of range, IPv$family, fastpath $path" out_of_range "$family" "$path"
 	done
 done
 fastpath on

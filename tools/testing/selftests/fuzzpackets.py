@@ -128,6 +128,8 @@ class Config:
                f"rx-subspaces {fields['subspaces']}"]
         if form == "esn":
             ext.append("esn on")
+        if self.protected and fields["trailer"] != "omit" and rng.random() < 0.3:
+            ext.append("echo on")
         ext.append(f"window {self.window}" if self.protected else "replay-protection off")
         return ext
 

@@ -14,6 +14,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "reference"))
 
 # pylint: disable=wrong-import-position
 import beet
+import echo
 import esp64
 import iphdr
 import receiver
@@ -176,6 +177,11 @@ class Mutator:
     def spoilt_payload(self, proto, payload):
         """Next Header and payload, other than a sender makes them."""
         rng, sa = self.rng, self.sa
+        if sa.trailer != "omit" and self.chance(0.05):
+            # ESP Echo, near to a good one: by no SA that there is, and nobody listens
+            one = echo.Echo(rng.choice((2, 3)), rng.choice((0, 0x80, 0xFF)), rng.getrandbits(16),
+                            rng.getrandbits(16), rng.getrandbits(32), self.octets(80)).octets()
+            return echo.PROTO_AGGFRAG, self.spoilt(one) if self.chance(0.7) else one
         if sa.trailer != "omit" and self.chance(0.2):
             proto = rng.choice((4, 41, 94, 59, 50, 0, 255) + PROTOS)
         if sa.mode == "beet" and self.chance(0.5):
