@@ -535,6 +535,38 @@ made_by_rule() {
 	both drop_rules
 }
 
+# MIGRATE of the sender's SA, and the receiver's made again: numbers, windows and the Sub SAs' keys
+# go on. The reference reads what is sent before and behind
+moved_on() { # path
+	local from n sent=0
+
+	fastpath "$1"
+	pair_of tunnel 4 4
+	ip -n "$g1" addr replace 10.0.0.11/24 dev wan
+	for from in 10.0.0.1 10.0.0.11; do
+		[[ $from == 10.0.0.1 ]] || ip netns exec "$g1" "$here/xfrm.py" migrate \
+			10.1.0.1/32 10.2.0.1/32 1 10.0.0.1 10.0.0.2 "$from" 10.0.0.2
+		sed -i "s/\"src\": \"[^\"]*\"/\"src\": \"$from\"/" "$tmp/sa1"
+		record_out "$tmp/1.pcap" "$g1" wan
+		for n in 1 2 3 4 5 6 7 8; do
+			traffic udp "$i2" 7 "$n" 100 100
+		done
+		captured "$tmp/1.pcap" "$g1" 0x100
+		"$here/eesp_reference.py" read "$tmp/1.pcap" "$tmp/sa1" "$SUBS"
+		sent=$((sent + $(stat "$g1" 0x100 tx-packets)))
+		expect "drops" "$(drops "$g2" 0x100)" none
+		ip -n "$g2" xfrm state delete src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100
+		sa_is 1 tunnel rx >"$tmp/words"
+		ip -n "$g2" -batch "$tmp/words"
+	done
+	expect "numbers" "$(block "$g1" 0x100 -s | awk '$1 == "tx-subspace" { n += $4 } END { print n }')" "$sent"
+	# To the SA that is made again, what has been is a replay
+	ip netns exec "$g1" "$here/replay.py" "$tmp/1.pcap" 10.0.0.2
+	wait_for 10 moved rx-replay "$(stat "$g1" 0x100 tx-packets)"
+	ip -n "$g1" addr del 10.0.0.11/24 dev wan
+	fastpath on
+}
+
 drop_rules() {
 	ip netns exec "$1" ip xfrm ext rule flush
 }
@@ -733,6 +765,9 @@ run "what fits, tunnel over IPv6" fits tunnel 6 1370
 run "PMTU, IPv4" path_mtu 4
 run "PMTU, IPv6" path_mtu 6
 run "made by a rule" made_by_rule
+for path in on off; do
+	run "MIGRATE, and made again, fastpath $path" moved_on $path
+done
 run "an xfrm interface" interface
 run "refusals" refusals
 run "1,024 Sub SAs" many
