@@ -535,8 +535,7 @@ made_by_rule() {
 	both drop_rules
 }
 
-# MIGRATE of the sender's SA, and the receiver's made again: numbers, windows and the Sub SAs' keys
-# go on. The reference reads what is sent before and behind
+# MIGRATE of the sender's SA, and the receiver's made again: numbers, windows and keys go on
 moved_on() { # path
 	local from n sent=0
 
@@ -556,8 +555,7 @@ moved_on() { # path
 		sent=$((sent + $(stat "$g1" 0x100 tx-packets)))
 		expect "drops" "$(drops "$g2" 0x100)" none
 		ip -n "$g2" xfrm state delete src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100
-		sa_is 1 tunnel rx >"$tmp/words"
-		ip -n "$g2" -batch "$tmp/words"
+		sa_is 1 tunnel rx | ip -n "$g2" -batch -
 	done
 	expect "numbers" "$(block "$g1" 0x100 -s | awk '$1 == "tx-subspace" { n += $4 } END { print n }')" "$sent"
 	# To the SA that is made again, what has been is a replay
@@ -771,6 +769,8 @@ done
 run "an xfrm interface" interface
 run "refusals" refusals
 run "1,024 Sub SAs" many
+# Of what is made by chance, some are longer than links carry as a rule
+for n in "$g1" "$g2"; do ip -n "$n" link set wan mtu 1700; done
 for path in on off; do
 	for mode in tunnel transport beet; do
 		run "made by the reference, $mode, IPv4, fastpath $path" made_elsewhere $mode 4 4 $path
