@@ -11,6 +11,7 @@
 #include "../../../net/xfrm_ext/eesp.h"
 #include "../../../net/xfrm_ext/sskdf.h"
 #include "../../../net/xfrm_ext/trailer.h"
+#include "golden_eesp.h"
 #include "suites.h"
 
 static void expand_is(struct kunit *test, const u8 *root, unsigned int root_len,
@@ -228,7 +229,79 @@ static void options_random(struct kunit *test)
 	}
 }
 
+static void golden_desc(const struct xfrm_ext_golden_eesp *g, char *desc)
+{
+	strscpy(desc, g->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(golden_eesp, xfrm_ext_golden_eesp, golden_desc);
+
+/* What is read of a header */
+static void golden_reads(struct kunit *test, const struct xfrm_ext_golden_eesp *g)
+{
+	unsigned int len = g->header_len - g->iv_len;
+	const struct xe_format *f = xe_eesp_format(true, false, false);
+	struct xe_seq seq = f->parse(g->header);
+	struct xe_eesp_options o;
+	struct xe_frame frame;
+
+	KUNIT_EXPECT_EQ(test, g->header[0], xe_eesp_numbers.first);
+	KUNIT_EXPECT_EQ(test, xe_eesp_spi(g->header), cpu_to_be32(g->spi));
+	KUNIT_EXPECT_EQ(test, seq.subspace, g->session);
+	KUNIT_EXPECT_EQ(test, seq.sn, g->sn);
+	xe_format_frame(f, &frame, g->header, XFRM_EXT_TRAILER_OMIT, seq);
+	KUNIT_EXPECT_EQ(test, frame.hdr_len, len);
+	KUNIT_EXPECT_EQ(test, frame.number, g->sn);
+	KUNIT_EXPECT_EQ(test, frame.crypt, g->crypt);
+	KUNIT_EXPECT_EQ(test, frame.exposed, g->clear);
+	KUNIT_EXPECT_TRUE(test, xe_eesp_options(g->header + XE_EESP_BASE_LEN,
+						xe_eesp_options_len(g->header),
+						&o));
+	if (g->crypt)
+		KUNIT_EXPECT_EQ(test, o.payload_at * 4, g->header_len);
+}
+
+/* And what is written, if it has no options that we never send */
+static void golden_writes(struct kunit *test, const struct xfrm_ext_golden_eesp *g)
+{
+	const struct xe_format *f;
+	struct xe_seq seq = { .subspace = g->session, .sn = g->sn };
+	u8 hdr[XE_HDR_MAX];
+
+	if (g->others)
+		return;
+	f = xe_eesp_format(true, g->crypt, xe_eesp_options_len(g->header));
+	KUNIT_ASSERT_EQ(test, f->hdr_len + g->iv_len, g->header_len);
+	f->build(hdr, cpu_to_be32(g->spi), seq);
+	if (g->crypt)
+		xe_eesp_crypt_build(hdr, g->header_len / 4, g->clear / 4);
+	KUNIT_EXPECT_EQ_MSG(test, memcmp(hdr, g->header, f->hdr_len), 0,
+			    "built %*ph, not %*ph", f->hdr_len, hdr,
+			    f->hdr_len, g->header);
+}
+
+static void eesp_golden(struct kunit *test)
+{
+	const struct xfrm_ext_golden_eesp *g = test->param_value;
+	const struct xe_eesp_numbers usual = xe_eesp_numbers;
+	const u8 info[] = { g->session >> 8, g->session };
+
+	xe_eesp_numbers = (struct xe_eesp_numbers){
+		.first = XE_EESP_NOT_ESP | g->version << 3,
+		.pad1 = g->types[0],
+		.padn = g->types[1],
+		.crypt_offset = g->types[2],
+	};
+	golden_reads(test, g);
+	golden_writes(test, g);
+	xe_eesp_numbers = usual;
+	if (g->root_len)
+		expand_is(test, g->root, g->root_len, info, sizeof(info),
+			  g->key, g->key_len);
+}
+
 static struct kunit_case eesp_cases[] = {
+	KUNIT_CASE_PARAM(eesp_golden, golden_eesp_gen_params),
 	KUNIT_CASE(expand_rfc5869),
 	KUNIT_CASE(expand_sessions),
 	KUNIT_CASE(headers),

@@ -7,10 +7,12 @@ hand from the draft's figures, nothing of them being computed; ciphers and key d
 those of golden.py and golden_ciphers.py. What this prints is committed.
 
     golden_eesp.py >golden/eesp.json
+    golden_eesp.py --c >../kunit/golden_eesp.h
 """
 
 import json
 import struct
+import sys
 
 import golden_ciphers
 from golden import (I4, I4_TEXT, I6, I6_TEXT, T4, T6, V4_TEXT, V6, V6_TEXT, filled, gcm,
@@ -238,5 +240,68 @@ def text():
     return "[\n {\n  " + "\n },\n {\n  ".join(fields) + "\n }\n]\n"
 
 
+C_HEAD = """/* SPDX-License-Identifier: GPL-2.0-only */
+/* Printed by tools/testing/reference/golden_eesp.py --c; change it there. */
+#ifndef XFRM_EXT_KUNIT_GOLDEN_EESP_H
+#define XFRM_EXT_KUNIT_GOLDEN_EESP_H
+
+#include <linux/types.h>
+
+struct xfrm_ext_golden_eesp {
+	const char *name;
+	u32 spi;
+	u16 session;
+	u64 sn;
+	u8 version;
+	u8 types[3];
+	bool others;
+	bool crypt;
+	u8 clear;
+	u8 iv_len;
+	u8 header_len;
+	u8 header[40];
+	u8 root_len;
+	u8 root[64];
+	u8 key_len;
+	u8 key[36];
+};
+
+static const struct xfrm_ext_golden_eesp xfrm_ext_golden_eesp[] = {
+"""
+
+
+def c_octets(name, octets):
+    """One initializer, in lines of eight octets."""
+    words = [f"0x{o:02x}," for o in octets]
+    lines = [" ".join(words[i : i + 8]) for i in range(0, len(words), 8)]
+    return f"\t\t.{name} = {{\n\t\t\t" + "\n\t\t\t".join(lines) + "\n\t\t},\n"
+
+
+def c_header():
+    """golden_eesp.h: what has numbers on the wire."""
+    made = C_HEAD
+    for p in packets():
+        sa, header = p["sa"], bytes.fromhex(p["header"])
+        if sa.get("sn") == "none":
+            continue
+        root = bytes.fromhex(sa["key"][2:]) if "sskdf" in sa else b""
+        values = {
+            "name": f'"{p["name"]}"', "spi": sa["spi"], "session": f'0x{p["session"]:04x}',
+            "sn": f'0x{p["sn"]:016x}ULL', "version": sa.get("version_number", 0),
+            "types": "{ " + ", ".join(map(str, sa.get("numbers", (0, 1, 2)))) + " }",
+            "others": str(bool(sa.get("options"))).lower(),
+            "crypt": str("crypt_offset" in sa).lower(), "clear": p["clear"],
+            "iv_len": 0 if sa.get("iv") == "implicit" else 8, "header_len": len(header),
+        }
+        made += "\t{\n" + "".join(f"\t\t.{k} = {v},\n" for k, v in values.items())
+        made += c_octets("header", header)
+        if root:
+            key = bytes.fromhex(p["key"])
+            made += f"\t\t.root_len = {len(root)},\n" + c_octets("root", root)
+            made += f"\t\t.key_len = {len(key)},\n" + c_octets("key", key)
+        made += "\t},\n"
+    return made + "};\n\n#endif /* XFRM_EXT_KUNIT_GOLDEN_EESP_H */\n"
+
+
 if __name__ == "__main__":
-    print(text(), end="")
+    print(c_header() if sys.argv[1:] == ["--c"] else text(), end="")

@@ -179,9 +179,11 @@ class Golden(unittest.TestCase):
     """The committed golden packets."""
 
     def test_file_is_current(self):
-        """eesp.json is what golden_eesp.py prints."""
+        """eesp.json and golden_eesp.h are what golden_eesp.py prints."""
         text = (HERE / "golden" / "eesp.json").read_text(encoding="utf-8")
         self.assertEqual(text, golden_eesp.text())
+        header = HERE.parent / "kunit" / "golden_eesp.h"
+        self.assertEqual(header.read_text(encoding="utf-8"), golden_eesp.c_header())
 
     def test_packets(self):
         """eesp.py makes and takes them."""
