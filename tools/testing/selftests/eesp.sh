@@ -757,9 +757,9 @@ run_whole "ESP Echo, BEET" echoes '' beet 4 6
 run "SAs of other formats" strangers
 run "stock ESP is not taken, fastpath on" stock_sends on
 run "stock ESP is not taken, fastpath off" stock_sends off
-run "what fits, tunnel" fits tunnel 4 1410
-run_whole "what fits, transport" fits transport 4 1426
-run "what fits, tunnel over IPv6" fits tunnel 6 1370
+while read -r mode outer octets; do
+	run "what fits, $mode over IPv$outer" fits "$mode" "$outer" "$octets"
+done <<<$'tunnel 4 1410\ntunnel 6 1370\ntransport 4 1426\nbeet 6 1402'
 run "PMTU, IPv4" path_mtu 4
 run "PMTU, IPv6" path_mtu 6
 run "made by a rule" made_by_rule
