@@ -179,19 +179,47 @@ static void module_missing(void)
 		doctor_problem("the module xfrm_ext is installed, but not loaded: \"modprobe xfrm_ext\"; for every boot, a line \"xfrm_ext\" in /etc/modules-load.d/xfrm_ext.conf.");
 }
 
-/* What this program can ask for, and the module does not know */
+static void module_older(const char *what, const char *name)
+{
+	doctor_problem("the module that is loaded is older than this program (it does not know \"%s%s\"): load the one of this version: delete the extended SAs, \"modprobe -r xfrm_ext && modprobe xfrm_ext\".",
+		       what, name);
+}
+
+/* What this program can ask for, and the module does not know: one is enough */
 static void module_age(struct rtattr *tb[])
 {
 	static const enum xfrm_ext_attr needed[] = {
-		XFRM_EXT_A_CAP_FORMATS, XFRM_EXT_A_CAP_FLAGS, XFRM_EXT_A_CAP_RULES_MAX,
-		XFRM_EXT_A_CAP_NETNS_KEYS,
+		XFRM_EXT_A_CAP_RULES_MAX, XFRM_EXT_A_CAP_NETNS_KEYS,
+		XFRM_EXT_A_CAP_EESP_PROTOCOL, XFRM_EXT_A_CAP_SUB_SAS_MAX,
 	};
+	static const struct {
+		enum xfrm_ext_attr known, of;
+		const char *what;
+	} values[] = {
+		{ XFRM_EXT_A_CAP_FORMATS, XFRM_EXT_A_FORMAT, "format " },
+		{ XFRM_EXT_A_CAP_TRAILERS, XFRM_EXT_A_TRAILER, "trailer " },
+		{ XFRM_EXT_A_CAP_IVS, XFRM_EXT_A_IV, "iv " },
+		{ XFRM_EXT_A_CAP_SELECTS, XFRM_EXT_A_SELECT, "select " },
+		{ XFRM_EXT_A_CAP_FLAGS, XFRM_EXT_A_FLAGS, "" },
+	};
+	const char *name;
+	__u32 known;
 	size_t i;
+	int bit;
 
+	for (i = 0; i < ARRAY_SIZE(values); i++) {
+		known = tb[values[i].known] ? rta_getattr_u32(tb[values[i].known]) : 0;
+		for (bit = 0; bit < 32; bit++) {
+			name = xfrm_ext_name(values[i].of, bit);
+			if (name && !(known & (1u << bit))) {
+				module_older(values[i].what, name);
+				return;
+			}
+		}
+	}
 	for (i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!tb[needed[i]]) {
-			doctor_problem("the module that is loaded is older than this program (it does not tell \"%s\"): load the one of this version: delete the extended SAs, \"modprobe -r xfrm_ext && modprobe xfrm_ext\".",
-				       xfrm_ext_attr_name(needed[i]));
+			module_older("", xfrm_ext_attr_name(needed[i]));
 			return;
 		}
 }

@@ -120,6 +120,26 @@ static void ext_no_attribute(const char *name)
 		name ? name : "an attribute");
 }
 
+/*
+ * Is it a value that the module does not know? It has what has been said by name, or
+ * a flag; so who can say it is newer than the module.
+ */
+static bool ext_no_value(int attr, const char *text)
+{
+	switch (attr) {
+	case XFRM_EXT_A_FORMAT:
+	case XFRM_EXT_A_TRAILER:
+	case XFRM_EXT_A_IV:
+	case XFRM_EXT_A_SELECT:
+		return strstr(text, ": must be 0 to ");
+	case XFRM_EXT_A_FLAGS:
+	case XFRM_EXT_A_RULE_FLAGS:
+		return strstr(text, " are known");
+	default:
+		return false;
+	}
+}
+
 /* What the kernel says with a refusal, and the name of the attribute at fault */
 static const char *ext_refusal_text(const struct nlmsghdr *h, int *attr)
 {
@@ -167,8 +187,11 @@ static void ext_refused(struct rtnl_handle *rth, const struct nlmsghdr *n,
 	if (ours && text && strcmp(text, "Unknown attribute type") == 0)
 		ext_no_attribute(xfrm_ext_attr_name(attr));
 	else if (text)
-		fprintf(stderr, "Error: %s%s\n", text,
-			text[strlen(text) - 1] == '.' ? "" : ".");
+		fprintf(stderr, "Error: %s%s%s\n", text,
+			text[strlen(text) - 1] == '.' ? "" : ".",
+			ours && ext_no_value(attr, text) ?
+			" The kernel's module is older than this program: load the module of this version." :
+			"");
 	else if (ours && err->error == -EOPNOTSUPP)
 		ext_no_command(ghdr->cmd);
 	else if (err->error == -EPERM)

@@ -93,7 +93,13 @@ old_module() {
 	refused "module is older than this program, and does not know \"window\": load the module" \
 		"$newer" add src 10.0.0.1 dst 10.0.0.2 spi 0x100 aead "$aead" 128 \
 		rx-subspaces 1 window 64 <<<"$key1"
+	refused "format 3: must be 0 to 2. The kernel's module is older than this program: load the" \
+		"$newer" add src 10.0.0.1 dst 10.0.0.2 spi 0x100 aead "$aead" 128 \
+		rx-subspaces 1 format later <<<"$key1"
+	refused "only 0x7f are known. The kernel's module is older than this program: load the" \
+		"$newer" rule add format esp echo on
 	expect "SAs" "$(ip xfrm state)" ''
+	refused 'older than this program (it does not know "format later"): load' "$newer" doctor
 }
 
 # What the machine is, as the doctor sees it
