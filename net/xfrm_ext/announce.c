@@ -90,7 +90,7 @@ static void xe_announce_schedule(struct xe_net *xn)
 	list_for_each_entry(a, &xn->announced, list) {
 		if (xe_announce_busy(a))
 			continue;
-		mod_delayed_work(system_wq, &xn->age,
+		mod_delayed_work(system_power_efficient_wq, &xn->age,
 				 time_after(a->expires, now) ?
 				 a->expires - now : 0);
 		break;

@@ -220,7 +220,8 @@ static void xe_numbers_forget(struct work_struct *work)
 		list_add_tail(&n->list, &old);
 	}
 	if (n)
-		queue_delayed_work(system_wq, &xn->forget, n->expires - jiffies);
+		queue_delayed_work(system_power_efficient_wq, &xn->forget,
+				   n->expires - jiffies);
 	spin_unlock(&xn->numbers_lock);
 	list_for_each_entry_safe(n, next, &old, list)
 		xe_numbers_free(n);
@@ -651,7 +652,8 @@ void xe_numbers_put(struct xe_numbers *n, const struct xe_params *last)
 	xe_numbers_idle(xn, 1, xe_numbers_octets(n));
 	while (xn->n_idle > XE_NUMBERS_IDLE_MAX)
 		list_add(&xe_numbers_take_idle(xn)->list, &old);
-	queue_delayed_work(system_wq, &xn->forget, XE_NUMBERS_KEEP * HZ);
+	queue_delayed_work(system_power_efficient_wq, &xn->forget,
+			   XE_NUMBERS_KEEP * HZ);
 out:
 	spin_unlock(&xn->numbers_lock);
 	xe_subspaces_exit(&rest);

@@ -93,6 +93,7 @@ splat+='|possible (recursive|circular|irq lock)|inconsistent lock|suspicious RCU
 splat+='|INFO: (task|rcu)|soft lockup|hard LOCKUP|rcu.*(stall|detected)|workqueue lockup|refcount_t'
 splat+='|unreferenced object|leaked|waiting for .* to become free|scheduling while atomic'
 splat+='|sleeping function called|bad: scheduling|ODEBUG|list_(add|del) corruption|page allocation failure'
+splat+='|xfrm_ext. enqueued on deprecated'
 # Each with the script it came in, and what followed.
 awk -v splat="$splat" '
 	FNR == 1 && !/^[0-9]+,0,/ { print "the log has lost its beginning" }
