@@ -14,7 +14,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-PARTS='fuzz-packets fuzz-netlink'
+PARTS='fuzz-packets fuzz-eesp fuzz-netlink'
 seconds=${SOAK_SECONDS:-600}
 read -r -a parts <<<"${TESTS:-$PARTS}"
 read -r -a words <<<"${KERNELS:-7.3-uml}"

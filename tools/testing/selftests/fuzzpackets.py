@@ -14,7 +14,8 @@ module's own path or the kernel's.
 After every batch exactly what the reference says must have been counted by the SA and by the
 kernel (Documentation/counters.rst) and delivered, to the octet; after every round its
 windows, and in the end what the namespace has counted in all, must be as it says, too. BATCH=1 in
-the environment compares behind each packet, which tells which it was.
+the environment compares behind each packet, which tells which it was. FORMAT=eesp there: SAs of
+that format.
 """
 
 import contextlib
@@ -35,12 +36,14 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "reference"))
 import esp64
 import genl
 import mutants
+import mutants_eesp
 from ears import Raw
 from verdicts import STATS, SUBSPACE, XFRM_STAT, expected_counters, nest
 
 FACTOR = int(os.environ.get("TIME_FACTOR", "1"))
 TIMEOUT = int(os.environ.get("WAIT", "60")) * FACTOR
 BATCH = int(os.environ.get("BATCH", "48"))
+EESP = os.environ.get("FORMAT") == "eesp"
 SHOWN = 10
 PROBLEMS = 5
 
@@ -132,6 +135,52 @@ class Config:
             ext.append("echo on")
         ext.append(f"window {self.window}" if self.protected else "replay-protection off")
         return ext
+
+
+class ConfigEesp:
+    """The same of format eesp."""
+
+    def __init__(self, rng, secret, number, mode=None):
+        self.number, self.mark, self.protected = number, MARK + number, True
+        mode = mode or rng.choice(("tunnel", "tunnel", "transport", "beet"))
+        src, dst = rng.choice((("fd00::1", "fd00::2"), ("10.0.0.1", "10.0.0.2")))
+        # Spoilt, one is not the other
+        fields = {"spi": 0x11223344 * (1 + 2 * number), "src": src, "dst": dst, "mode": mode,
+                  "proto": mutants_eesp.PROTO}
+        name, size, icv = rng.choice(AEADS) if rng.random() < 0.5 else AEADS[0]
+        salt = 3 if "ccm" in name else 4
+        subs = rng.choice((1, 2, 4, 16))
+        ext = [f"format eesp rx-subspaces {subs}"]
+        if subs > 1 or rng.random() < 0.5:
+            root = rng.choice((256, 384, 512))
+            fields |= {"sskdf": f"hkdf-sha{root}", "cipher_key": size - salt, "max_sub_sa": subs - 1}
+            ext.append(f"sub-key {8 * (size - salt)}")
+            size = root // 8
+        key = secret(size)
+        fields |= {"aead": name, "key": key, "icv": icv // 8}
+        if name != "rfc4543(gcm(aes))" and rng.random() < 0.3:
+            fields["iv"] = "implicit"
+        if rng.random() < 0.6:
+            most = rng.choice((0, 1, 2, 8, 63))
+            fields |= {"crypt_offset": rng.randrange(most + 1) if rng.random() < 0.7 else None,
+                       "max_crypt_offset": most}
+            ext.append(f"rx-crypt-offset {4 * most}")
+        self.window = rng.choice((64, 128, 1024))
+        ext.append(f"iv {fields.get('iv', 'explicit')} window {self.window}")
+        words = [f"src {src} dst {dst} proto esp spi {fields['spi']} reqid 1 mode {mode} "
+                 f"aead {name} 0x{key.hex()} {icv}"]
+        if mode == "tunnel":
+            words.append("flag af-unspec")
+        elif mode == "beet":
+            inner6 = rng.random() < 0.4
+            fields["inner"] = ("fd01::1", "fd02::1") if inner6 else ("10.1.0.1", "10.2.0.1")
+            words.append("sel src {} dst {}".format(*fields["inner"]))
+            if not inner6 and rng.random() < 0.6:
+                fields["beet_frag"] = True
+                ext.append("beet-frag on")
+        words.append(f"output-mark {self.mark} mask 0xffffffff")
+        self.sa = mutants_eesp.Sa(**fields)
+        self.line = "xfrm state add " + " ".join(words + ["ext"] + ext)
 
 
 class State:
@@ -333,15 +382,19 @@ class Round:
         keys = random.Random(f"{seed} {attempt} {time.time_ns()}")
         nested = rng.random() < 0.2
         modes = ("tunnel", rng.choice(("tunnel", "transport", "beet"))) if nested else (None,)
-        self.configs = [Config(rng, keys.randbytes, n, mode) for n, mode in enumerate(modes)]
+        config, mutator = (ConfigEesp, mutants_eesp.Mutator) if EESP else (Config, mutants.Mutator)
+        self.configs = [config(rng, keys.randbytes, n, mode) for n, mode in enumerate(modes)]
         self.fast = rng.random() < 0.75
+        # On its own path the kernel's xfrm interfaces ask for a policy between one SA and the other
+        # (of ESP esp4_offload's GRO has been faster)
+        self.fast |= EESP and nested
         self.shape = rng.choice(list(Tap.SHAPES))
         # What esp4_offload takes is not steered, what it does not take is: they overtake each other
         self.steered = rng.random() < 0.3 and (self.fast or self.shape == "plain")
         # The first SA's inner packets go through GRO, too
         trims = self.fast or self.shape == "plain" and not nested
         self.line = mutants.Line(
-            rng, [mutants.Mutator(rng, c.sa, c.window, c.protected, trims) for c in self.configs], trims)
+            rng, [mutator(rng, c.sa, c.window, c.protected, trims) for c in self.configs], trims)
         self.problems, self.verdicts, self.counted = [], Counter(), Counter()
 
     def describe(self):

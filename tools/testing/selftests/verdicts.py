@@ -66,6 +66,8 @@ XFRM_STAT = {
     "rx-inner": "XfrmInStateModeError",
     "rx-pseudo-header": "XfrmInStateModeError",
     "rx-fragment": "XfrmInStateModeError",
+    "rx-header": "XfrmInHdrError",
+    "rx-crypt-offset": "XfrmInStateProtoError",
     "rx-dummy": None,
     "rx-echo-refused": "XfrmInStateModeError",
     "rx-packets": None,
