@@ -186,12 +186,13 @@ static void ext_refused(struct rtnl_handle *rth, const struct nlmsghdr *n,
 
 	if (ours && text && strcmp(text, "Unknown attribute type") == 0)
 		ext_no_attribute(xfrm_ext_attr_name(attr));
+	else if (ours && text && ext_no_value(attr, text))
+		fprintf(stderr,
+			"Error: %s. The kernel's module is older than this program: load the module of this version.\n",
+			text);
 	else if (text)
-		fprintf(stderr, "Error: %s%s%s\n", text,
-			text[strlen(text) - 1] == '.' ? "" : ".",
-			ours && ext_no_value(attr, text) ?
-			" The kernel's module is older than this program: load the module of this version." :
-			"");
+		fprintf(stderr, "Error: %s%s\n", text,
+			text[strlen(text) - 1] == '.' ? "" : ".");
 	else if (ours && err->error == -EOPNOTSUPP)
 		ext_no_command(ghdr->cmd);
 	else if (err->error == -EPERM)
