@@ -8,7 +8,8 @@
 # SEED=n ROUNDS=n PACKETS=n to do others, or the same again; SOAK_SECONDS=n to go on for so long.
 . "$(dirname "$0")/lib.sh"
 
-modprobe -r xfrm_ext
+# (Whoever was before may still be going)
+wait_for 20 modprobe -r xfrm_ext
 modprobe xfrm_ext eesp_protocol=200
 modprobe tun
 needs_cpus 2
@@ -25,7 +26,7 @@ run "EESP packets by chance, SEED=$seed ROUNDS=$rounds PACKETS=$packets" \
 	ip netns exec "$n" "$here/fuzzpackets.py" "$seed" "$rounds" "$packets" ${SOAK_SECONDS-}
 fastpath on
 run "all that was taken has been given back" wait_for 20 netns_empty "$n"
-ip netns del "$n"
-modprobe -r xfrm_ext
+# For whoever comes next the number is as it was
+wait_for 20 modprobe -r xfrm_ext
 modprobe xfrm_ext
 finish
