@@ -73,6 +73,19 @@ PAIRS = (
 )
 
 
+def inside(rng, fields, words, ext):
+    """What goes with the mode."""
+    if fields["mode"] == "tunnel":
+        words.append("flag af-unspec")
+    elif fields["mode"] == "beet":
+        inner6 = rng.random() < 0.4
+        fields["inner"] = ("fd01::1", "fd02::1") if inner6 else ("10.1.0.1", "10.2.0.1")
+        words.append("sel src {} dst {}".format(*fields["inner"]))
+        if not inner6 and rng.random() < 0.6:
+            fields["beet_frag"] = True
+            ext.append("beet-frag on")
+
+
 class Config:
     """An SA by chance: for the reference, and as `ip` has it."""
 
@@ -101,15 +114,7 @@ class Config:
         if rng.random() < 0.3 and mode != "transport" and not number:
             fields["encap"] = mutants.PORTS
             words.append(f"encap espinudp {mutants.PORTS[0]} {mutants.PORTS[1]} 0.0.0.0")
-        if mode == "tunnel":
-            words.append("flag af-unspec")
-        elif mode == "beet":
-            inner6 = rng.random() < 0.4
-            fields["inner"] = ("fd01::1", "fd02::1") if inner6 else ("10.1.0.1", "10.2.0.1")
-            words.append("sel src {} dst {}".format(*fields["inner"]))
-            if not inner6 and rng.random() < 0.6:
-                fields["beet_frag"] = True
-                ext.append("beet-frag on")
+        inside(rng, fields, words, ext)
         words.append(f"output-mark {self.mark} mask 0xffffffff")
         self.sa = esp64.SA(**fields)
         self.line = "xfrm state add " + " ".join(words + ["ext"] + ext)
@@ -169,15 +174,7 @@ class ConfigEesp:
         ext.append(f"iv {fields.get('iv', 'explicit')} window {self.window}")
         words = [f"src {src} dst {dst} proto esp spi {fields['spi']} reqid 1 mode {mode} "
                  f"aead {name} 0x{key.hex()} {icv}"]
-        if mode == "tunnel":
-            words.append("flag af-unspec")
-        elif mode == "beet":
-            inner6 = rng.random() < 0.4
-            fields["inner"] = ("fd01::1", "fd02::1") if inner6 else ("10.1.0.1", "10.2.0.1")
-            words.append("sel src {} dst {}".format(*fields["inner"]))
-            if not inner6 and rng.random() < 0.6:
-                fields["beet_frag"] = True
-                ext.append("beet-frag on")
+        inside(rng, fields, words, ext)
         words.append(f"output-mark {self.mark} mask 0xffffffff")
         self.sa = mutants_eesp.Sa(**fields)
         self.line = "xfrm state add " + " ".join(words + ["ext"] + ext)
