@@ -16,7 +16,6 @@ new topologies, is printed and no failure: a packet was still on its way on a bu
 import itertools
 import os
 import socket
-import struct
 import subprocess
 import sys
 import time
