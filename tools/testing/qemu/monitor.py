@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 
-BOOT_LIMIT = 120
+BOOT_LIMIT = 900
 GRACE = 60          # past a script's own limit, which the guest itself watches
 
 POINT = re.compile(r"^( *)(ok|not ok)\b(?: +(\d+))? *(?:- )? *([^#]*?) *(?:# *(.*))?$")
