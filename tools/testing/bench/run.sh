@@ -13,7 +13,7 @@
 #              instructions of one on 6.1
 #     forward-insn         the latter alone
 #     gro      instructions per packet that comes by GRO: 6.1 and 7.3
-#     gro-6.1  the former alone
+#     gro-6.1, gro-7.3     one of them
 #     steer    one SA through one receive queue, with xfrm-ext-steer and without: User-mode
 #              Linux, and QEMU
 #     steer-6.1, steer-uml, steer-tcg
@@ -173,6 +173,7 @@ for part in "${parts[@]}"; do
 		done
 		;;
 	gro-6.1) insn gro-6.1 gro 6.1-cloud ;;
+	gro-7.3) insn gro-7.3 gro 7.3-bench ;;
 	tcp)
 		for kernel in 6.1-cloud 7.3-bench; do
 			tcp $kernel
