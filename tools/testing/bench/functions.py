@@ -17,7 +17,8 @@ from profile import symbols
 BATCH = 64
 SHOWN = 70
 VARIANTS = ("clear", "stock", "esp64", "clear-flowtable", "stock-flowtable", "esp64-flowtable",
-            "stock-offload", "clear-gro", "stock-gro-offload", "esp64-gro", "stock-pages-offload", "esp64-pages",
+            "stock-offload", "clear-gro", "clear-gro-offload", "stock-gro-offload", "esp64-gro", "esp64-gro-offload",
+            "clear-pages-offload", "stock-pages-offload", "esp64-pages", "esp64-pages-offload",
             "cipher")
 
 
@@ -52,18 +53,18 @@ def main():
                 columns.setdefault(r["dir"], {})[r["variant"]] = orders[int(r["order"])]
     for way, cells in columns.items():
         variants = [v for v in VARIANTS if v in cells]
-        print(f"{way + ', instructions per packet':45}" + "".join(f"{v[:7]:>8}" for v in variants))
-        print(f"{'all':45}" + "".join(f"{sum(cells[v].values()):8.0f}" for v in variants))
+        print(f"{way + ', instructions per packet':45}" + "".join(f"{v[:11]:>12}" for v in variants))
+        print(f"{'all':45}" + "".join(f"{sum(cells[v].values()):12.0f}" for v in variants))
         modules = {v: Counter() for v in variants}
         for v in variants:
             for name, n in cells[v].items():
                 modules[v][name.partition(" ")[2] or "the kernel itself"] += n
         for name in sorted(set().union(*modules.values())):
-            print(f"{'  ' + name:45}" + "".join(f"{modules[v][name]:8.0f}" for v in variants))
+            print(f"{'  ' + name:45}" + "".join(f"{modules[v][name]:12.0f}" for v in variants))
         most = Counter({name: max(cells[v][name] for v in variants)
                         for v in variants for name in cells[v]})
         for name, _ in most.most_common(SHOWN):
-            print(f"{name[:44]:45}" + "".join(f"{cells[v][name]:8.0f}" for v in variants))
+            print(f"{name[:44]:45}" + "".join(f"{cells[v][name]:12.0f}" for v in variants))
         print()
 
 

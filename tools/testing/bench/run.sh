@@ -26,6 +26,7 @@
 #     functions-7.3        the same on 7.3
 #     functions-forward    the same of gateways: 6.1
 #     functions-gro        the same of packets that come by GRO: 6.1
+#     functions-gro-7.3    the same on 7.3
 #     functions-gso        the same of packets that are cut: 6.1
 #     functions-gso-7.3    the same on 7.3
 #     lines    which cache lines two CPUs take from each other: 6.1
@@ -194,6 +195,7 @@ for part in "${parts[@]}"; do
 	functions) functions 6.1-cloud ;;
 	functions-forward) functions 6.1-cloud forward ;;
 	functions-gro) functions 6.1-cloud gro ;;
+	functions-gro-7.3) functions 7.3-bench gro ;;
 	functions-gso) functions 6.1-cloud gso --append 'cryptomgr.notests=1 init_on_alloc=0' ;;
 	functions-gso-7.3) functions 7.3-bench gso --append 'cryptomgr.notests=1 init_on_alloc=0' ;;
 	functions-7.3) functions 7.3-bench ;;
