@@ -129,11 +129,14 @@ static int xe_gate_ask(struct xfrm_state *x, struct xe_net *xn,
 	return err ?: -ENOENT;
 }
 
-/* Not what the SA is, but the moment, says so: it is no kind that must be plain */
+/*
+ * Does what the SA is say so, and not the moment? Then it is of a kind that may be plain.
+ * -ENOENT is none of it: the kernel says that of a cipher also if memory was short while
+ * it was made. And it has the cipher: the original type has taken the SA.
+ */
 static bool xe_gate_for_good(int err)
 {
-	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOENT ||
-	       err == -ENAMETOOLONG;
+	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENAMETOOLONG;
 }
 
 static int xe_gate_claim(struct xfrm_state *x, const struct xe_gate *gate,
