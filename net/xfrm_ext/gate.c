@@ -231,39 +231,47 @@ static int xe_gate_init_state(struct xfrm_state *x,
 	return err;
 }
 
+/* Can there be ESP over IPv6? Not if the machine does without IPv6 */
+static bool xe_gate_ipv6(void)
+{
+	bool ipsec;
+
+	rcu_read_lock();
+	ipsec = xfrm_state_afinfo_get_rcu(AF_INET6);
+	rcu_read_unlock();
+	return ipsec && IS_ENABLED(CONFIG_INET6_ESP);
+}
+
 /*
  * The kernel's own type of a family, with its module held. There is no call
  * that names it, but a state that cannot be initialised for want of a key has
  * it all the same.
  */
-static const struct xfrm_type *xe_gate_find(u16 family)
+static int xe_gate_find(struct xe_gate *gate, u16 family)
 {
 	const struct xfrm_type *type;
 	struct xfrm_state *x;
 
 	x = xfrm_state_alloc(&init_net);
 	if (!x)
-		return NULL;
+		return -ENOMEM;
 	x->id.proto = IPPROTO_ESP;
 	x->props.family = family;
 	x->props.mode = XFRM_MODE_TUNNEL;
 	x->sel.family = family;
 	xe_state_init(x);
 	type = x->type;
-	if (type && !try_module_get(type->owner))
-		type = NULL;
+	if (type && try_module_get(type->owner))
+		gate->orig = type;
 	x->km.state = XFRM_STATE_DEAD;
 	xfrm_state_put(x);
-	return type;
+	return gate->orig ? 0 : -EPROTONOSUPPORT;
 }
 
 static int xe_gate_open(struct xe_gate *gate, u16 family)
 {
 	int err;
 
-	gate->orig = xe_gate_find(family);
-	if (!gate->orig)
-		return -EPROTONOSUPPORT;
 	/*
 	 * A state made between these two finds no type; xfrm then asks for
 	 * the module, which takes longer than this, and looks again.
@@ -272,11 +280,17 @@ static int xe_gate_open(struct xe_gate *gate, u16 family)
 	err = xfrm_register_type(&gate->type, family);
 	if (err) {
 		xfrm_register_type(gate->orig, family);
-		module_put(gate->orig->owner);
 		return err;
 	}
 	WRITE_ONCE(gate->open, true);
 	return 0;
+}
+
+static void xe_gate_forget(struct xe_gate *gate)
+{
+	if (gate->orig)
+		module_put(gate->orig->owner);
+	gate->orig = NULL;
 }
 
 static void xe_gate_close(struct xe_gate *gate, u16 family)
@@ -303,18 +317,37 @@ bool xe_gate_family(u16 family)
  * xe_gate_init - put the gate into place
  *
  * Context: module load. Loads esp4 and esp6 if need be.
- * Return: 0 or a negative errno. A kernel without IPv6 is no error.
+ * Return: 0 or a negative errno: nothing has been through the gate. A kernel without
+ *         IPv6 is no error.
  */
 int xe_gate_init(void)
 {
 	int err;
 
+	/*
+	 * Both before either stands: what has gone through one cannot be called back. And we
+	 * do not go on without one that may yet come, to have its place to itself and make
+	 * plain SAs of what rules say.
+	 */
+	err = xe_gate_find(&xe_gate4, AF_INET);
+	if (!err && xe_gate_ipv6())
+		err = xe_gate_find(&xe_gate6, AF_INET6);
+	if (err) {
+		pr_err("cannot find the kernel's own ESP: %d\n", err);
+		goto err_forget;
+	}
 	err = xe_gate_open(&xe_gate4, AF_INET);
 	if (err)
-		return err;
-	if (xe_gate_open(&xe_gate6, AF_INET6))
+		goto err_forget;
+	/* Its place is empty at that moment: this cannot fail */
+	if (!xe_gate6.orig || xe_gate_open(&xe_gate6, AF_INET6))
 		pr_info("no ESP for IPv6 in this kernel: IPv4 SAs only\n");
 	return 0;
+
+err_forget:
+	xe_gate_forget(&xe_gate6);
+	xe_gate_forget(&xe_gate4);
+	return err;
 }
 
 /**
@@ -329,7 +362,6 @@ void xe_gate_exit(void)
 	/* Somebody may still be between our last module_put() and its return */
 	synchronize_rcu_tasks();
 	synchronize_rcu();
-	if (xe_gate6.open)
-		module_put(xe_gate6.orig->owner);
-	module_put(xe_gate4.orig->owner);
+	xe_gate_forget(&xe_gate6);
+	xe_gate_forget(&xe_gate4);
 }
