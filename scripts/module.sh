@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Build xfrm_ext.ko for a kernel, xfrm_ext_bench.ko, which nobody loads but "make bench",
-# and xfrm_ext_kunit.ko too if it has KUnit.
+# xfrm_ext_kunit.ko too if it has KUnit, and for kernels that we build xfrm_ext_faults.ko, see faults.sh.
 #
 #   module.sh NAME      NAME as in kernel.sh; prints the directory of the .ko files
 #   module.sh --sparse NAME
@@ -28,7 +28,7 @@ fi
 name=${1:?$usage}
 answer=$("$ROOT/scripts/kernel.sh" "$name")
 eval "$answer"
-: "${kdir:?}" "${arch:?}" "${release:?}" "${broot=}"
+: "${kdir:?}" "${arch:?}" "${release:?}" "${built:?}" "${broot=}"
 
 # One directory per source tree and kernel build: nothing of another's is reused.
 key=$(echo "$ROOT $kdir" | hash_of)
@@ -45,7 +45,7 @@ done
 rsync -a --relative --delete --delete-missing-args \
 	--exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' \
 	--exclude='*.a' --exclude='*.gcno' --exclude=modules.order --exclude=Module.symvers \
-	"$ROOT"/./{Makefile,Kbuild,net,include,tools/testing/{kunit,bench,gcov}} "$build/" >&2
+	"$ROOT"/./{Makefile,Kbuild,net,include,tools/testing/{kunit,bench,faults,gcov}} "$build/" >&2
 
 command=(make -C "$kdir" "M=$build")
 if [[ $broot ]]; then
@@ -54,6 +54,7 @@ if [[ $broot ]]; then
 fi
 args=("ARCH=$arch" "-j$(nproc)" W=1 KCFLAGS=-Werror
 	CONFIG_DEBUG_INFO_BTF_MODULES= BENCH=1)
+((!built)) || args+=(FAULTS=1)
 ! grep -qx CONFIG_KUNIT=y "$kdir/.config" || args+=(KUNIT=1)
 if [[ $variant == -gcov ]]; then
 	args+=(GCOV=1)

@@ -213,7 +213,7 @@ archive "$work/tests" "$work/tests.cpio"
 
 mkdir "$work/with"
 for name in "${with[@]}"; do
-	dir=$("$ROOT/scripts/$name.sh")
+	dir=$(KERNEL=$kernel "$ROOT/scripts/$name.sh")
 	cp -a "$dir/." "$work/with/"
 done
 # In the guest /usr/sbin is a link to /usr/bin

@@ -85,6 +85,7 @@ class Judge:
         self.highest = {}
         self.numbers = {}
         self.ivs = set()
+        self.lost = False
 
     def packet(self, packet):
         """Judge one packet; yield what is wrong with it."""
@@ -106,7 +107,7 @@ class Judge:
             yield f"{where}: number used again"
         elif self.ordered:
             before = self.highest.get(subspace)
-            if before is None and sn != self.first:
+            if before is None and sn != self.first and not self.lost:
                 yield f"{where}: first packet, but not SN {self.first}"
             elif before is not None and sn < before:
                 yield f"{where}: after SN {before}"
@@ -192,6 +193,8 @@ def arguments():
                    help="fail if an SA used fewer (default 1)")
     p.add_argument("--first", type=int, default=1, metavar="SN",
                    help="first number of every subspace (default 1)")
+    p.add_argument("--lost", action="store_true",
+                   help="the first number may be missing, too")
     p.add_argument("--complete", action="store_true",
                    help="no number may be missing")
     p.add_argument("--unordered", action="store_true",
@@ -218,6 +221,8 @@ def main():
                     sa, args.first, not args.unordered, args.unordered or args.complete,
                     numbers_only if args.numbers_only else esp64.decode, idents
                 )
+        for judge in judges.values():
+            judge.lost = args.lost
         encaps = {judge.sa.encap for judge in judges.values() if judge.sa.encap}
         for path in args.captures:
             # Each is of a machine of its own, which counts for itself

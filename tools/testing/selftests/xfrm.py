@@ -11,12 +11,12 @@
                         XFRM_MSG_MIGRATE_STATE of an SA, for Linux 7.2 and later
     xfrm.py pfkey SRC DST SPI REQID
                         a tunnel SA, AES-CBC with HMAC-SHA-256, by PF_KEY
-    xfrm.py extended SRC DST SPI [key=HEX] [reqid=N] [marked=0] [dir=N] [keepalive=N] [cpu=N]
-                     [offload=FLAGS] [window=N]
+    xfrm.py extended SRC DST SPI [key=HEX] [cbc=HEX] [reqid=N] [marked=0] [dir=N] [keepalive=N]
+                     [cpu=N] [offload=FLAGS] [window=N]
                         XFRM_MSG_NEWSA of an announced tunnel SA, with attributes that
                         `ip` does not know yet, or does not send so: an offload, and a
                         window in a bitmap of 32 bits without ESN; the key is a new one
-                        if none is given
+                        if none is given. With cbc it is that of AES-CBC with HMAC-SHA-256
 
 Prints what is wrong, and exit status 1, if the kernel refuses.
 """
@@ -32,6 +32,8 @@ from genl import NLM_F_DUMP, Netlink, Refused, attr, attrs
 
 NETLINK_XFRM, XFRM_MSG_NEWSA, XFRM_MSG_DELSA = 6, 0x10, 0x11
 XFRM_MSG_GETSA, XFRM_MSG_MIGRATE, XFRM_MSG_MIGRATE_STATE = 0x12, 0x21, 0x29
+XFRM_MSG_ALLOCSPI, XFRM_MSG_UPDSA = 0x16, 0x1A
+XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH_TRUNC = 2, 20
 XFRMA_MIGRATE, XFRMA_ALG_AEAD, XFRMA_MARK, XFRMA_SA_EXTRA_FLAGS = 17, 18, 21, 24
 XFRMA_REPLAY_ESN_VAL, XFRMA_OFFLOAD_DEV = 23, 28
 XFRMA_SA_DIR, XFRMA_NAT_KEEPALIVE_INTERVAL, XFRMA_SA_PCPU = 33, 34, 35
@@ -60,9 +62,10 @@ def states(netlink):
         rest = dict(attrs(message[224:]))
         extra = int.from_bytes(rest.get(XFRMA_SA_EXTRA_FLAGS, b""), sys.byteorder)
         mark = struct.unpack("=II", rest.get(XFRMA_MARK, bytes(8)))
+        keys = int(XFRMA_ALG_AEAD in rest or XFRMA_ALG_CRYPT in rest)
         yield (f"spi=0x{message[72:76].hex()} proto={proto}"
                f" daddr={ipaddress.ip_address(daddr)} mark={mark[0]} mark-mask={mark[1]}"
-               f" extra={extra:#x} packets={packets} bytes={number} used={used}")
+               f" extra={extra:#x} packets={packets} bytes={number} used={used} keys={keys}")
 
 
 def migrate(netlink, src, dst, reqid, old_src, old_dst, new_src, new_dst, way="out"):
@@ -110,7 +113,7 @@ def pfkey(src, dst, spi, reqid):
             raise Refused(answer[2])
 
 
-def extended(netlink, src, dst, spi, *rest):
+def extended(netlink, src, dst, spi, *rest, kind=XFRM_MSG_NEWSA):
     body = bytes(40) + struct.pack("=H14x", family(dst)) + octets(dst)
     body += struct.pack("!IBxxx", int(spi, 0), IPPROTO_ESP) + octets(src)
     body += b"\xff" * 32 + bytes(32 + 32 + 12)
@@ -118,8 +121,14 @@ def extended(netlink, src, dst, spi, *rest):
     reqid = int(rest.pop("reqid", 0))
     body += struct.pack("=IIHBBB7x", 0, reqid, family(dst), MODE_TUNNEL, 0, 0)
     key = bytes.fromhex(rest.pop("key", "")) or os.urandom(20)
-    body += attr(XFRMA_ALG_AEAD, b"rfc4106(gcm(aes))".ljust(64, b"\0")
-                 + struct.pack("=II", 160, 128) + key)
+    if cbc := bytes.fromhex(rest.pop("cbc", "")):
+        body += attr(XFRMA_ALG_CRYPT, b"cbc(aes)".ljust(64, b"\0")
+                     + struct.pack("=I", len(cbc) * 8) + cbc)
+        body += attr(XFRMA_ALG_AUTH_TRUNC, b"hmac(sha256)".ljust(64, b"\0")
+                     + struct.pack("=II", 256, 128) + bytes(32))
+    else:
+        body += attr(XFRMA_ALG_AEAD, b"rfc4106(gcm(aes))".ljust(64, b"\0")
+                     + struct.pack("=II", len(key) * 8, 128) + key)
     if int(rest.pop("marked", 1)):
         body += attr(XFRMA_SA_EXTRA_FLAGS, struct.pack("=I", XFRM_EXT_SA_XFLAG))
     for name, value in rest.items():
@@ -130,7 +139,14 @@ def extended(netlink, src, dst, spi, *rest):
             "offload": lambda n: attr(XFRMA_OFFLOAD_DEV, struct.pack("=iBxxx", 0, n)),
             "window": lambda n: attr(XFRMA_REPLAY_ESN_VAL, struct.pack("=7I", 1, 0, 0, 0, 0, n, 0)),
         }[name](int(value))
-    netlink.request(XFRM_MSG_NEWSA, body)
+    netlink.request(kind, body)
+
+
+def larval(netlink, dst, spi):
+    """The SPI that a daemon has for an SA which it is to receive by, before it has the keys."""
+    body = bytes(56) + octets(dst) + struct.pack("!IBxxx", 0, IPPROTO_ESP) + bytes(16)
+    body += bytes(64 + 32 + 12) + struct.pack("=IIHBBB7x", 0, 0, family(dst), MODE_TUNNEL, 0, 0)
+    netlink.request(XFRM_MSG_ALLOCSPI, body + struct.pack("=II", spi, spi))
 
 
 def delete(netlink, dst, spi):
