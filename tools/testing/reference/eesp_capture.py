@@ -4,7 +4,7 @@
 
 Per packet: what eesp.decode() refuses; in tunnel mode the outer header; an explicit IV that is
 not the SN; the inner packet's checksums. Per Sub SA: an SN or an IV twice, an SN that is less than
-one before (not with --unordered). Prints '# ' lines that fit into KTAP, the last one with the
+one before (not with --unordered), one that is missing, from 1 on (with --complete). Prints '# ' lines that fit into KTAP, the last one with the
 verdict; exit status 0 if the capture is good, 1 if not, 2 if it could not be judged.
 """
 
@@ -84,8 +84,12 @@ class Judge:
                             *outer.tunnel_problems(self.sa, packet, found.inner)):
                 yield f"{where}: {problem}"
 
-    def end(self, min_packets, min_sub_sas):
+    def end(self, min_packets, min_sub_sas, complete):
         """Yield what is wrong with the whole of the SA's packets."""
+        for session, numbers in sorted(self.numbers.items()):
+            missing = self.highest.get(session, 0) - len(numbers)
+            if complete and missing:
+                yield f"Sub SA {session}: {missing} numbers missing"
         if self.packets < min_packets:
             yield f"{self.packets} good packets, not {min_packets}"
         if len(self.numbers) < min_sub_sas:
@@ -108,6 +112,7 @@ def arguments():
     p.add_argument("--min-sub-sas", type=int, default=1, metavar="N",
                    help="fail if an SA used fewer (default 1)")
     p.add_argument("--unordered", action="store_true", help="order means nothing")
+    p.add_argument("--complete", action="store_true", help="no number may be missing")
     p.add_argument("--only", action="store_true", help="EESP packets of other SPIs are an error")
     p.add_argument("--inner", metavar="PCAP", help="write what was inside here")
     p.add_argument("captures", nargs="+", metavar="PCAP")
@@ -144,7 +149,7 @@ def main():
         return 2
     for spi, judge in judges.items():
         problems += (f"spi {spi:#x}: {problem}"
-                     for problem in judge.end(args.min_packets, args.min_sub_sas))
+                     for problem in judge.end(args.min_packets, args.min_sub_sas, args.complete))
         print(f"# {judge.summary()}")
     if others and args.only:
         problems.append(f"{others} packets that are not of these SAs")

@@ -90,6 +90,16 @@ class Capture(unittest.TestCase):
         mixed = self.packets[::-1]
         self.assertEqual(self.run_on(mixed)[0], 1)
         self.assertEqual(self.run_on(mixed, "--unordered")[0], 0)
+        self.assertEqual(self.run_on(mixed, "--unordered", "--complete")[0], 0)
+
+    def test_complete(self):
+        """With --complete nothing may be missing, at the beginning or in between."""
+        for at in (0, len(self.packets) // 2):
+            some = self.packets[:at] + self.packets[at + 1 :]
+            self.assertEqual(self.run_on(some)[0], 0)
+            status, said = self.run_on(some, "--complete")
+            self.assertEqual(status, 1)
+            self.assertIn("1 numbers missing", said)
 
     def test_bad(self):
         """One bad packet, or one too few, is enough."""

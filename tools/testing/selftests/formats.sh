@@ -7,7 +7,8 @@
 # our own path and on the kernel's: the same packets through each, every one on the link
 # decoded by the reference; the largest packet that is said to fit goes whole, and one
 # octet more gets the error that says how much would, in UDP, too. Prints the table of
-# MTUs. Format esp is on the link as the kernel's own ESP, octet for octet where nothing is random.
+# MTUs. Format eesp, in which the mode says where the trailer is, with Sub SAs, without, and with
+# something in clear. Format esp is on the link as the kernel's own ESP, octet for octet where nothing is random.
 # TFC padding.
 #
 # 7.3-uml does all, but for ESN of some algorithms; the others each format, trailer and mode
@@ -18,7 +19,8 @@
 
 # What is not usual about an SA for modes.py, and the words for `ip`: sets words and shape
 variant() { # format trailer iv algorithm-words...
-	local format=$1 trailer=$2 iv=$3 header=12 iv_len=8 align=4 icv bits n
+	local format=$1 trailer=$2 iv=$3 header=12 iv_len=8 align=4 proto=50 icv bits n
+	local plain_key root
 
 	shift 3
 	case $1:$2 in
@@ -28,13 +30,31 @@ variant() { # format trailer iv algorithm-words...
 	pair:*) bits=$6 ;;
 	esac
 	icv=$((bits / 8))
-	extension_of "$format" "$trailer" "$iv"
-	algorithm_is "$@"
-	[[ $format == esp64 ]] || header=8
+	[[ $format != eesp* ]] || root_of "$2" "$3" "$4"
+	extension_of "$format" "$trailer" "$iv" "${plain_key-}"
+	case $format in
+	eesp | eesp-clear) algorithm_is aead "$2" "$root" "$4" ;;
+	*) algorithm_is "$@" ;;
+	esac
+	case $format in
+	esp64) ;;
+	eesp*)
+		header=16 proto=253 trailer=front
+		if [[ $format == eesp-clear ]]; then
+			header=20
+		elif [[ $mode == tunnel ]]; then
+			trailer=omit
+		elif [[ $i1$o1 == *:* ]]; then
+			# What follows the Payload Info Header begins at a multiple of eight
+			header=20
+		fi
+		;;
+	*) header=8 ;;
+	esac
 	[[ $iv == explicit ]] || iv_len=0
 	{
-		printf '{"shape": {"header": %d, "iv": %d, "align": %d, "icv": %d, "udp": %d, "trailer": "%s"}' \
-			"$header" "$iv_len" "$align" "$icv" "${UDP:+8}" "$trailer"
+		printf '{"shape": {"header": %d, "iv": %d, "align": %d, "icv": %d, "udp": %d, "trailer": "%s", "proto": %d}' \
+			"$header" "$iv_len" "$align" "$icv" "${UDP:+8}" "$trailer" "$proto"
 		for n in 1 2; do
 			printf ',\n"%d": {%s, %s%s%s}' "$n" "$extension" "${in_json[n]}" \
 				"${TFC:+, \"tfcpad\": $TFC}" "${UDP:+, \"encap\": [4500, 4500]}"
@@ -64,8 +84,8 @@ ends() { # mode path algorithm-words...
 				[[ ! $TFC || $dir == in ]] || more+=" tfcpad $TFC"
 				[[ ! $UDP ]] || more+=" encap espinudp 4500 4500 $any"
 				[[ $path == stock ]] || case $dir in
-				out) more+=" ext tx-subspaces $subspaces $words" ;;
-				in) more+=" ext rx-subspaces $subspaces $words" ;;
+				out) more+=" ext tx-subspaces $subspaces $words${own[tx]}" ;;
+				in) more+=" ext rx-subspaces $subspaces $words${own[rx]}" ;;
 				esac
 				echo "xfrm state add src $src dst $dst proto esp spi 0x${k}00 reqid $k" \
 					"mode $mode ${in_words[k]} $more"
@@ -96,6 +116,14 @@ carries() { # mode inner outer path format trailer iv algorithm-words...
 	[[ $path == stock ]] || modes room
 }
 
+# Of a format, where the trailer can be
+placements() { # format
+	case $1 in
+	eesp*) echo the-mode ;;
+	*) echo end front omit ;;
+	esac
+}
+
 # All cells that this kernel does of an algorithm and a format
 cells() { # path format name algorithm-words...
 	local path=$1 format=$2 name=$3 mode trailer iv outer QUIET=1 LENGTHS=1
@@ -104,7 +132,7 @@ cells() { # path format name algorithm-words...
 	[[ $whole$name != 1@(gcm-128-16|ccm-128-8|cbc-128-sha256) && $whole ]] || LENGTHS=
 
 	shift 3
-	for trailer in end front omit; do
+	for trailer in $(placements "$format"); do
 		for iv in explicit implicit; do
 			[[ $iv == explicit ]] || has_implicit "$@" || continue
 			for mode in tunnel transport beet; do
@@ -126,8 +154,11 @@ wanted_here() { # path format trailer iv mode outer name
 		[[ $1 == on ]] || (($6 == 4))
 		return
 	fi
-	case $7 in
-	gcm-128-16)
+	case $2-$7 in
+	eesp-gcm-128-16) [[ $1-$4-$5-$6 == @(on-explicit-tunnel-4|on-implicit-transport-6|off-implicit-beet-4) ]] ;;
+	eesp-plain-gcm-128-16) [[ $1-$4-$5-$6 == on-explicit-beet-6 ]] ;;
+	eesp-clear-gcm-128-16) [[ $1-$4-$5-$6 == on-explicit-tunnel-6 ]] ;;
+	*-gcm-128-16)
 		# What others do once: a quarter of all, of each kind one
 		[[ $1$5 == ontunnel || $1$5$3 == offbeetfront ]] && (($6 == 4 || ${#2} == 5))
 		;;
@@ -140,11 +171,11 @@ encapsulated() { # path format name algorithm-words...
 	local path=$1 format=$2 name=$3 mode trailer outer UDP=1 QUIET=1 LENGTHS=1
 
 	shift 3
-	for trailer in end front omit; do
+	for trailer in $(placements "$format"); do
 		for mode in tunnel transport beet; do
 			[[ $trailer != omit || $mode == tunnel ]] || continue
 			for outer in 4 6; do
-				[[ $whole || $trailer$mode$outer == @(endtunnel4|fronttransport6|endbeet6) ]] ||
+				[[ $whole || $trailer$mode$outer == @(endtunnel4|fronttransport6|endbeet6|the-mode@(transport|beet)4) ]] ||
 					continue
 				carries "$mode" "$outer" "$outer" "$path" "$format" "$trailer" explicit "$@"
 				echo "# $name | $format | $trailer | explicit | $mode over IPv$outer, UDP |" \
@@ -182,12 +213,16 @@ hosts=('' "$g1" "$g2")
 TFC='' LENGTHS='' UDP=''
 modes_open
 for path in on off; do
-	for format in esp64 esp esn; do
+	for format in esp64 esp esn eesp eesp-plain eesp-clear; do
 		for algorithm in "${algorithms[@]}"; do
 			read -r name rest <<<"$algorithm"
+			# An AEAD, and nothing else
+			[[ $format != eesp* || $rest == aead* ]] || continue
 			case $path$format$whole-$name in
+			offeesp-plain-* | offeesp-clear-*) continue ;;
 			*-gcm-128-16 | *1-cbc-128-sha256 | *1-ccm-128-8) ;;
 			onesp641-* | onesp1-* | onesp64-chacha20-poly1305 | onesp64-cbc-256-sha384) ;;
+			oneesp1-*) ;;
 			*) continue ;;
 			esac
 			# shellcheck disable=SC2086 # words
@@ -208,6 +243,8 @@ run "in UDP, esp64, gcm-128-16, fastpath on" encapsulated on esp64 gcm-128-16 ae
 run "in UDP, esn, gcm-128-8, fastpath off" encapsulated off esn gcm-128-8 aead "$aead" 20 64
 run "in UDP, esp, cbc-128-sha256, fastpath on" \
 	encapsulated on esp cbc-128-sha256 pair 'cbc(aes)' 16 'hmac(sha256)' 32 128
+run "in UDP, eesp, gcm-128-16, fastpath on" encapsulated on eesp gcm-128-16 aead "$aead" 20 128
+run "in UDP, eesp-clear, gcm-128-12, fastpath off" encapsulated off eesp-clear gcm-128-12 aead "$aead" 20 96
 for mode in tunnel transport beet; do
 	for outer in 4 6; do
 		run "$mode over IPv$outer, as the kernel's own ESP" alike $mode $outer aead "$aead" 20 128

@@ -16,11 +16,11 @@ spoke() {
 
 	key_for 0x300
 	ip -n "$g2" -batch - <<-END
-		xfrm state add src 10.2.0.1 dst 10.2.0.2 $t aead $aead $key 128 ext tx-subspaces $subspaces select flow
+		xfrm state add src 10.2.0.1 dst 10.2.0.2 $t aead $aead $key 128 ext ${FORMAT-} tx-subspaces $subspaces select flow
 		xfrm policy add $p dir out tmpl src 10.2.0.1 dst 10.2.0.2 proto esp reqid 3 mode tunnel
 	END
 	ip -n "$b" -batch - <<-END
-		xfrm state add src 10.2.0.1 dst 10.2.0.2 $t aead $aead $key 128 ext rx-subspaces $subspaces
+		xfrm state add src 10.2.0.1 dst 10.2.0.2 $t aead $aead $key 128 ext ${FORMAT-} rx-subspaces $subspaces
 		xfrm policy add $p dir in tmpl src 10.2.0.1 dst 10.2.0.2 proto esp reqid 3 mode tunnel
 	END
 }
@@ -54,5 +54,6 @@ gateways
 printf '%x\n' $(((1 << $(nproc)) - 1)) | ip netns exec "$g2" tee /sys/class/net/wan/queues/rx-0/rps_cpus >/dev/null
 run "flows use all subspaces" spread on
 run "flows use all subspaces, fastpath off" spread off
+run "flows use all Sub SAs of eesp" in_eesp spread on
 fastpath on
 finish

@@ -93,7 +93,7 @@ reference_end() { # spi key mode src dst sport dport "inner-src inner-dst"
 	[[ ! ${TTL-} ]] || printf ', "ttl": %d' "$TTL"
 	[[ ! $6 ]] || printf ', "encap": [%s, %s]' "$6" "$7"
 	[[ ! $8 ]] || printf ', "inner": ["%s", "%s"]' "${8% *}" "${8#* }"
-	echo '}'
+	echo "$(reference_format)}"
 }
 
 # As key managers have them, and what they are told

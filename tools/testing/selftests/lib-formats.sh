@@ -77,12 +77,47 @@ algorithm_is() { # aead|pair word...
 }
 
 # The words of an extension, the same for the reference (without braces), and how many
-# subspaces it has. esn is format esp with ESN
-extension_of() { # esp64|esp|esn trailer iv: sets words extension subspaces
+# subspaces it has. esn is format esp with ESN; eesp has Sub SAs, eesp-plain a key and no root
+# key, eesp-clear something in clear. What of the words is the sender's or the receiver's only is in
+# own, by tx and rx
+declare -A own
+extension_of() { # esp64|esp|esn|eesp|eesp-plain|eesp-clear trailer iv [octets-of-key]: sets words extension subspaces own
+	own=([tx]='' [rx]='')
 	subspaces=4
-	[[ $1 == esp64 ]] || subspaces=1
+	case $1 in
+	eesp*)
+		# Where the trailer is, its mode says
+		words="format eesp iv $3"
+		extension="\"format\": \"eesp\", \"iv\": \"$3\""
+		if [[ $1 == eesp-plain ]]; then
+			subspaces=1
+			return
+		fi
+		words+=" sub-key $(($4 * 8))"
+		own[tx]=' select flow'
+		extension+=", \"sskdf\": \"hkdf-sha$((root * 8))\", \"cipher_key\": $(($4 * 8)), \"max_sub_sa\": 3"
+		[[ $1 == eesp-clear ]] || return 0
+		own=([tx]=' select flow tx-crypt-offset 32' [rx]=' rx-crypt-offset 32')
+		extension+=', "crypt_offset": 8, "max_crypt_offset": 8'
+		return
+		;;
+	esp64) ;;
+	*) subspaces=1 ;;
+	esac
 	words="format ${1/esn/esp} trailer $2 iv $3"
 	[[ $1 != esn ]] || words+=' esn on'
 	extension="\"format\": \"${1/esn/esp}\", \"trailer\": \"$2\", \"iv\": \"$3\""
 	[[ $1 != esn ]] || extension+=', "esn": true'
+}
+
+# Octets of an AEAD's key without its salt, and of a root key that those of Sub SAs come from, one
+# of each kind: by the length of the ICV. Sets plain_key root
+root_of() { # name octets-of-key bits-of-icv
+	plain_key=$(($2 - 4))
+	[[ $1 != *ccm* ]] || plain_key=$(($2 - 3))
+	case $3 in
+	128) root=32 ;;
+	96) root=48 ;;
+	*) root=64 ;;
+	esac
 }

@@ -64,16 +64,40 @@ clear_packets() { # file
 		2>/dev/null
 }
 
+# What of a packet tcpdump knows ESP by, or EESP
+sealed() {
+	if [[ ${FORMAT-} == *eesp* ]]; then
+		echo 'ip proto 253 or ip6 proto 253'
+	else
+		echo esp
+	fi
+}
+
+# The words of the reference for what in_eesp() has been asked for
+reference_format() {
+	[[ ${FORMAT-} != *eesp* ]] ||
+		echo ', "sskdf": "hkdf-sha256", "cipher_key": 256, "max_sub_sa": 65535'
+}
+
+# The reference's judgement of captures of either
+judged() { # word as check_capture.py takes it...
+	if [[ ${FORMAT-} == *eesp* ]]; then
+		"$reference/eesp_capture.py" "$@"
+	else
+		"$reference/check_capture.py" "$@"
+	fi
+}
+
 # What the reference implementation needs to know of sa()'s SA
 reference_sa() { # 4|6 1>2|2>1
 	local o1 o2
 
 	outer "$1"
 	case $2 in
-	'1>2') printf '{"spi": "0x100", "key": "%s", "icv": "%s", "src": "%s", "dst": "%s"}\n' \
-		"${KEY:-$key1}" "${ICV:-128}" "$o1" "$o2" ;;
-	'2>1') printf '{"spi": "0x200", "key": "%s", "icv": "%s", "src": "%s", "dst": "%s"}\n' \
-		"${KEY:-$key2}" "${ICV:-128}" "$o2" "$o1" ;;
+	'1>2') printf '{"spi": "0x100", "key": "%s", "icv": "%s", "src": "%s", "dst": "%s"%s}\n' \
+		"${KEY:-$key1}" "${ICV:-128}" "$o1" "$o2" "$(reference_format)" ;;
+	'2>1') printf '{"spi": "0x200", "key": "%s", "icv": "%s", "src": "%s", "dst": "%s"%s}\n' \
+		"${KEY:-$key2}" "${ICV:-128}" "$o2" "$o1" "$(reference_format)" ;;
 	esac
 }
 

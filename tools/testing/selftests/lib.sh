@@ -59,6 +59,15 @@ key_for() { # spi [octets]
 
 new_keys
 
+# A test with SAs of format eesp, with a root key: words of a test function. What makes SAs here puts
+# $FORMAT before the other words of an extension, and so does what a script makes itself
+in_eesp() { # function argument...
+	local OCTETS=32 FORMAT='format eesp'
+
+	new_keys
+	"$@"
+}
+
 cleanup() {
 	local n
 
@@ -353,7 +362,7 @@ sa_line() { # tx|rx 4|6 1>2|2>1 subspaces [more words]
 	'1>2') line="src $o1 dst $o2 proto esp spi 0x100 reqid 1 aead $aead ${KEY:-$key1}" ;;
 	'2>1') line="src $o2 dst $o1 proto esp spi 0x200 reqid 2 aead $aead ${KEY:-$key2}" ;;
 	esac
-	line="xfrm state add $line ${ICV:-128} mode tunnel flag af-unspec ${*:5} ext"
+	line="xfrm state add $line ${ICV:-128} mode tunnel flag af-unspec ${*:5} ext ${FORMAT-}"
 	case $1 in
 	tx) echo "$line tx-subspaces $4" ;;
 	rx) echo "$line rx-subspaces $4 window ${WINDOW:-1024} memory-max ${MEMORY:-67108864}" ;;
@@ -387,14 +396,15 @@ flush() {
 # Lines of ip -batch: an SA of any mode with its policy. Of a selector BEET has the inner
 # addresses, and a tunnel must have none for both families
 mode_lines() { # mode out|in spi reqid key inner-src inner-dst outer-src outer-dst [word...]
-	local mode=$1 more=
+	local mode=$1 more='' words=" ${*:10} "
 
 	case $mode in
 	beet) more="sel src $6 dst $7" ;;
 	tunnel) more="flag af-unspec" ;;
 	esac
+	words=${words/ ext / ext ${FORMAT-} }
 	echo "xfrm state add src $8 dst $9 proto esp spi $3 reqid $4 mode $mode" \
-		"aead $aead $5 128 $more ${*:10}"
+		"aead $aead $5 128 $more$words"
 	echo "xfrm policy add src $6 dst $7 dir $2" \
 		"tmpl src $8 dst $9 proto esp reqid $4 mode $mode"
 }

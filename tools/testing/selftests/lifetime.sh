@@ -51,11 +51,13 @@ limited() { # tx|rx limit...
 }
 
 sa_end() { # ns word...
-	local n=$1
+	local n=$1 words
 
 	shift
+	words=" $* "
+	# shellcheck disable=SC2086 # words
 	ip -n "$n" xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x100 reqid 1 \
-		mode tunnel flag af-unspec aead "$aead" "$key1" 128 "$@"
+		mode tunnel flag af-unspec aead "$aead" "$key1" 128 ${words/ ext / ext ${FORMAT-} }
 }
 
 gone() { # ns
@@ -249,6 +251,11 @@ for path in on off; do
 	run "octets out, fastpath $path" ends $path tx limit byte-soft 500 limit byte-hard 1000
 	run "octets in, fastpath $path" ends $path rx limit byte-soft 500 limit byte-hard 1000
 done
+for path in on off; do
+	run "packets out, eesp, fastpath $path" in_eesp ends $path tx limit packet-soft 5 limit packet-hard 10
+	run "octets in, eesp, fastpath $path" in_eesp ends $path rx limit byte-soft 500 limit byte-hard 1000
+done
+run "from all CPUs at once, eesp" in_eesp many_cpus on
 run "add time and use time" times
 if ((factor == 1)); then
 	run "the kernel's figures lag by a second at most, and not when asked" \

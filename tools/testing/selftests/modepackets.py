@@ -165,7 +165,8 @@ def packets6(src, dst, mtu, less=0):
 
 class Shape(NamedTuple):
     """What of an SA the length of its packets depends on: octets of ESP header (stock ESP
-    has 8), IV, ICV and UDP header, the unit of padding, the placement of the trailer."""
+    has 8; of EESP with its options), IV, ICV and UDP header, the unit of padding, the placement
+    of the trailer. And its IP protocol number."""
 
     header: int = 12
     iv: int = 8
@@ -173,6 +174,7 @@ class Shape(NamedTuple):
     icv: int = 16
     udp: int = 0
     trailer: str = "end"
+    proto: int = esp64.PROTO_ESP
 
     def fixed(self):
         """Octets of plaintext that are neither payload nor padding."""
@@ -243,7 +245,7 @@ def with_checksum(head):
     return bytes(head)
 
 
-def in_front(mode, outer, packet, length):
+def in_front(mode, outer, packet, length, proto=esp64.PROTO_ESP):
     """All that should be in front of ESP, in a packet of that length; of tunnel mode
     nothing is said."""
     src, dst = OUTER[outer]
@@ -252,12 +254,12 @@ def in_front(mode, outer, packet, length):
         if outer == 4:
             head = bytearray(packet[: (packet[0] & 15) * 4])
             head[2:4] = struct.pack("!H", length)
-            head[9] = esp64.PROTO_ESP
+            head[9] = proto
             return with_checksum(head)
         name, at, _ = chain_of(packet)[-1]
         head = bytearray(packet[:at])
         head[4:6] = struct.pack("!H", length - 40)
-        head[name] = esp64.PROTO_ESP
+        head[name] = proto
         return bytes(head)
     if version(packet) == 4:
         ds, ttl, flow = packet[1], packet[8], 0
@@ -268,18 +270,18 @@ def in_front(mode, outer, packet, length):
         word, ttl = int.from_bytes(packet[:4], "big"), packet[7]
         ds, flow, ident, frag = word >> 20 & 0xFF, word & 0xFFFFF, 0, DF
     if outer == 4:
-        return ip4(src, dst, body, esp64.PROTO_ESP, ds, ident, frag, ttl)[:20]
-    return ip6(src, dst, body, esp64.PROTO_ESP, ds, flow, ttl)[:40]
+        return ip4(src, dst, body, proto, ds, ident, frag, ttl)[:20]
+    return ip6(src, dst, body, proto, ds, flow, ttl)[:40]
 
 
-def esp_at(packet):
-    """Where ESP begins; None if there is none, or this is a fragment."""
+def esp_at(packet, proto=esp64.PROTO_ESP):
+    """Where ESP, or EESP, begins; None if there is none, or this is a fragment."""
     if version(packet) == 4:
         at = (packet[0] & 15) * 4
-        is_esp = packet[9] == esp64.PROTO_ESP and not int.from_bytes(packet[6:8], "big") & (MF | OFFSET)
-        return at if is_esp else None
+        whole = not int.from_bytes(packet[6:8], "big") & (MF | OFFSET)
+        return at if whole and packet[9] == proto else None
     _, at, what = chain_of(packet)[-1]
-    return at if what == esp64.PROTO_ESP else None
+    return at if what == proto else None
 
 
 def comparable(mode, packet):

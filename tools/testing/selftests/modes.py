@@ -35,23 +35,21 @@ key of SPI 0x100, as lib.sh's key_for() makes it.
 
 import contextlib
 import errno
-import io
 import json
 import os
 import pathlib
 import socket
 import struct
 import sys
-import tempfile
 import time
 import traceback
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "reference"))
 
 # pylint: disable=wrong-import-position
-import check_capture
 import esp64
 import genl
+import modejudge
 import pcap
 from modepackets import (
     BEETPH, DF, DSTOPTS, ECHO_PORT, EXTENSIONS, FRAGMENT, HEADER, HOPOPTS, INNER, LINK_MTU,
@@ -280,6 +278,9 @@ class Bench:
             while True:
                 self.sink.recv(1 << 16)
 
+    def esp_at(self, packet):
+        return esp_at(packet, self.shape.proto)
+
     # The same packets each time
 
     def packets(self):
@@ -308,17 +309,17 @@ class Bench:
         self.look()
         wire = self.hosts[1].left[before[1] :]
         for packet in wire:
-            if esp_at(packet) is None:
+            if self.esp_at(packet) is None:
                 raise Wrong(f"in clear: {packet.hex()}")
         if self.way != "stock":
             expect("packets cut on the link", self.hosts[1].reassembly.fragments, fragments)
             self.as_expected(sent, wire, got)
             if self.mode != "transport":
                 # As the link's end has them, if it shows them twice, as tunnels do
-                came = [p for p in self.hosts[2].came[came_before:] if esp_at(p) is None]
+                came = [p for p in self.hosts[2].came[came_before:] if self.esp_at(p) is None]
                 self.same("decapsulated", came, [self.becomes(p) for p in sent])
-        sa = esp64.SA.from_dict(self.words_of(SPIS[1], 1, (self.src, self.dst)))
-        self.seen[self.mode, self.inner, self.outer, self.way] = sent, wire, got, sa
+        words = self.words_of(SPIS[1], 1, (self.src, self.dst))
+        self.seen[self.mode, self.inner, self.outer, self.way] = sent, wire, got, words
         say(f"{len(sent)} packets of {min(map(len, sent))} to {max(map(len, sent))} octets,"
             f" at most {self.mtu} fit")
 
@@ -336,8 +337,8 @@ class Bench:
         self.same("delivered", got, [self.becomes(packet) for packet in sent])
         expect("packets on the link", len(wire), len(sent))
         if self.mode != "tunnel":
-            self.same("in front of ESP", [packet[: esp_at(packet)] for packet in wire],
-                      [in_front(self.mode, self.outer, packet, len(on_wire))
+            self.same("in front of ESP", [packet[: self.esp_at(packet)] for packet in wire],
+                      [in_front(self.mode, self.outer, packet, len(on_wire), self.shape.proto)
                        for packet, on_wire in zip(sent, wire)])
 
     # What applications do
@@ -468,7 +469,7 @@ class Bench:
     def padded(self, to):
         sent, wire, *_ = self.seen[self.mode, self.inner, self.outer, self.way]
         to = min(int(to), self.mtu)
-        expect("octets of ESP", [len(packet) - esp_at(packet) for packet in wire],
+        expect("octets of ESP", [len(packet) - self.esp_at(packet) for packet in wire],
                [self.shape.length(max(to, len(packet))) for packet in sent])
 
     # What became of all
@@ -507,7 +508,7 @@ class Bench:
 
     def no_clear(self, packets):
         for packet in self.unicast(packets):
-            if esp_at(packet) is None:
+            if self.esp_at(packet) is None:
                 raise Wrong(f"in clear: {packet.hex()}")
 
     def words_of(self, spi, host, inner, **more_words):
@@ -519,27 +520,9 @@ class Bench:
 
     def judge(self, sas, **more_words):
         """The reference's judgement of all packets."""
-        with tempfile.TemporaryDirectory() as directory:
-            args = ["check_capture.py", "--unordered", "--only"]
-            for spi, (host, inner) in sas.items():
-                words = self.words_of(spi, host, inner, **more_words)
-                args += ["--sa", f"{directory}/{spi}.json"]
-                pathlib.Path(args[-1]).write_text(json.dumps(words), encoding="ascii")
-            for n, host in self.hosts.items():
-                pcap.write(f"{directory}/{n}.pcap", list(self.unicast(host.left)))
-                args.append(f"{directory}/{n}.pcap")
-            out, argv = io.StringIO(), sys.argv
-            try:
-                sys.argv = args
-                with contextlib.redirect_stdout(out):
-                    verdict = check_capture.main()
-            finally:
-                sys.argv = argv
-        if verdict:
-            raise Wrong(out.getvalue())
-        for line in out.getvalue().splitlines():
-            if line.startswith("# spi"):
-                print(line)
+        modejudge.judge([self.words_of(spi, host, inner, **more_words)
+                         for spi, (host, inner) in sas.items()],
+                        [list(self.unicast(host.left)) for host in self.hosts.values()])
 
     def refusals(self):
         src, dst = self.src, self.dst
@@ -613,12 +596,14 @@ class Bench:
                 for way in ("on", "off", "stock")}
         if not seen["on"]:
             raise Wrong("there is nothing of our own path to compare with")
-        sent, fast, got, sa = seen["on"]
+        sent, fast, got, words = seen["on"]
+        sa = esp64.SA.from_dict(words)
         for way in ("off", "stock"):
             if seen[way] and seen[way][0] != sent:
                 raise Wrong(f"other packets have been sent, {way}")
         if seen["off"]:
-            _, slow, got_slow, sa_slow = seen["off"]
+            _, slow, got_slow, words_slow = seen["off"]
+            sa_slow = esp64.SA.from_dict(words_slow)
             self.same("in front of ESP", [comparable(self.mode, p) for p in fast],
                       [comparable(self.mode, p) for p in slow])
             self.same("ESP", [esp64.opened(sa, p[esp_at(p) :]) for p in fast],

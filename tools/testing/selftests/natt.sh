@@ -48,10 +48,10 @@ end_lines() { # c|s tunnel|transport|beet
 		if [[ $k == 0 || $mode == beet ]]; then
 			key_for "0x10$k"
 			echo "xfrm state add src $far dst $o2 proto esp spi 0x10$k reqid 1$k $words" \
-				"$key 128 encap espinudp $port 4500 $any $sel12 ext $tx"
+				"$key 128 encap espinudp $port 4500 $any $sel12 ext ${FORMAT-} $tx"
 			key_for "0x20$k"
 			echo "xfrm state add src $o2 dst $far proto esp spi 0x20$k reqid 2$k $words" \
-				"$key 128 encap espinudp 4500 $port $any $sel21 ext $rx"
+				"$key 128 encap espinudp 4500 $port $any $sel21 ext ${FORMAT-} $rx"
 		fi
 		[[ $mode == beet ]] || k=0
 		case $1 in
@@ -147,7 +147,7 @@ all_arrived_at_both() { # mode
 # --- traffic ------------------------------------------------------------------
 
 carries() { # mode 4|6 none|nat path
-	local judge=1
+	local judge=1 only=(--only)
 
 	addresses "$2" "$3"
 	fastpath "$4"
@@ -163,7 +163,7 @@ carries() { # mode 4|6 none|nat path
 	large "$1"
 	all_arrived_at_both "$1"
 	expect "mappings told" "$(told "$s" mapping) $(told "$c" mapping)" "0 0"
-	expect "clear or bare packets" "" "$(tcpdump -nn -r "$tmp/pcap" 'esp or
+	expect "clear or bare packets" "" "$(tcpdump -nn -r "$tmp/pcap" 'esp or ip proto 253 or ip6 proto 253 or
 		net 10.11.0.0/24 or net fd11::/64 or tcp' 2>/dev/null)"
 	# The reference looks at UDP's checksums, too
 	if ((!judge)); then
@@ -171,7 +171,9 @@ carries() { # mode 4|6 none|nat path
 		return
 	fi
 	end_sas "$1" >"$tmp/sas"
-	"$reference/check_capture.py" --sa "$tmp/sas" --only --complete --min-packets 20 "$tmp/pcap"
+	# To who reads EESP, all else is of others
+	[[ ! ${FORMAT-} ]] || only=()
+	judged --sa "$tmp/sas" "${only[@]}" --complete --min-packets 20 "$tmp/pcap"
 }
 
 # --- the other end moves ------------------------------------------------------
@@ -269,7 +271,7 @@ new_port() { # mode 4|6 path
 	update "$1" 0x100 "$key1" "$n1" "$o2" 20001 4500
 	update "$1" 0x200 "$key2" "$o2" "$n1" 4500 20001
 	block "$s" 0x200 | grep -q 'espinudp sport 4500 dport 20001'
-	block "$s" 0x200 | grep -q 'ext format esp64'
+	block "$s" 0x200 | grep -q "ext ${FORMAT:-format esp64}"
 	before=$(told "$s" mapping)
 	small "$1"
 	large "$1"
@@ -296,7 +298,7 @@ new_address() { # 4|6 path
 	wait_for 10 is_told "$s" "mapping 0x00000100 $n1 20000 $new 20002\$" 1
 	ip -n "$s" -batch - <<-EOF
 		xfrm state delete src $o2 dst $n1 proto esp spi 0x200
-		xfrm state add src $o2 dst $new proto esp spi 0x200 reqid 20 mode tunnel flag af-unspec aead $aead $key2 128 encap espinudp 4500 20002 $any ext tx-subspaces 4 tx-start 1000000
+		xfrm state add src $o2 dst $new proto esp spi 0x200 reqid 20 mode tunnel flag af-unspec aead $aead $key2 128 encap espinudp 4500 20002 $any ext ${FORMAT-} tx-subspaces 4 tx-start 1000000
 		xfrm policy update src 10.12.0.1 dst 10.11.0.1 dir out tmpl src $o2 dst $new proto esp reqid 20 mode tunnel
 		xfrm policy update src fd12::1 dst fd11::1 dir out tmpl src $o2 dst $new proto esp reqid 20 mode tunnel
 	EOF
@@ -562,6 +564,17 @@ for way in on-4-tunnel off-6-transport on-6-transport; do
 	older_than 6.11 ||
 		run_full "NAT keepalives by the kernel, IPv$outer, fastpath $path" keepalives "$outer" "$path"
 	run_full "NAT gets another address, IPv$outer, fastpath $path" new_address "$outer" "$path"
+done
+for way in tunnel-4-none-on transport-6-none-on beet-4-none-off tunnel-6-nat-on transport-4-nat-off; do
+	IFS=- read -r mode outer nat path <<<"$way"
+	[[ $whole || $way == *4-none* ]] || continue
+	run "eesp, $mode over IPv$outer, NAT: $nat, fastpath $path" in_eesp carries "$mode" "$outer" "$nat" "$path"
+done
+for path in on off; do
+	((factor == 1)) || continue
+	run "eesp: NAT gives another port, fastpath $path" in_eesp new_port tunnel 4 $path
+	run_full "eesp: NAT gets another address, fastpath $path" in_eesp new_address 6 $path
+	run "eesp: IKE and keepalives, fastpath $path" in_eesp ike transport 6 none $path
 done
 links_gro
 run "GRO, transport over IPv4" by_gro transport 4

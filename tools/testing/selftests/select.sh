@@ -11,15 +11,16 @@
 cpus=$(nproc)
 
 # An SA of those words on the sender, and one that takes what it sends
+# shellcheck disable=SC2086 # FORMAT is words
 sender() { # 4|6 word...
 	local o1 o2
 
 	outer "$1"
 	shift
 	ip -n "$g1" xfrm state add src "$o1" dst "$o2" proto esp spi 0x100 reqid 1 \
-		mode tunnel flag af-unspec aead "$aead" "$key1" 128 ext "$@"
+		mode tunnel flag af-unspec aead "$aead" "$key1" 128 ext ${FORMAT-} "$@"
 	ip -n "$g2" xfrm state add src "$o1" dst "$o2" proto esp spi 0x100 reqid 1 \
-		mode tunnel flag af-unspec aead "$aead" "$key1" 128 ext rx-subspaces 65536
+		mode tunnel flag af-unspec aead "$aead" "$key1" 128 ext ${FORMAT-} rx-subspaces "${RX:-65536}"
 }
 
 # Packets of each subspace, as "ID:PACKETS ...", at the receiver
@@ -208,6 +209,18 @@ for path in on off; do
 		run "by CPU, $n subspaces, fastpath $path" by_cpu $n $path
 	done
 done
+# There are no more Sub SAs than that, and each has its key
+RX=1024
+for path in on off; do
+	[[ $whole || $path == on ]] || continue
+	run "by DSCP and CPU, eesp, fastpath $path" in_eesp by_dscp_and_cpu $path
+	run "by flow, eesp, fastpath $path" in_eesp by_flow 10.2.0.1 $path
+done
+run "by DSCP, eesp, IPv6 in IPv6" in_eesp by_dscp 6 fd02::1 on
+run "by mark, eesp" in_eesp by_mark on
+run "by CPU, 3 Sub SAs" in_eesp by_cpu 3 on
+run "by a table of DSCPs, eesp" in_eesp by_map
+RX=
 run "by DSCP, all code points" by_dscp_fully
 run "by a table of DSCPs" by_map
 run "two machines share an SA" shared

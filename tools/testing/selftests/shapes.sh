@@ -374,6 +374,11 @@ for path in on off; do
 	run_full "9,000 octets, fastpath $path" jumbo 6 $path
 	((factor > 1)) || run_full "masquerading, fastpath $path" masqueraded 4 $path
 done
+run "forwarded, eesp" in_eesp forwarded 4 on
+run_full "forwarded, eesp, outer IPv6" in_eesp forwarded 6 off
+run_full "of our own, eesp" in_eesp own 6 on
+run_full "9,000 octets, eesp" in_eesp jumbo 4 on
+((factor > 1)) || run_full "masquerading, eesp" in_eesp masqueraded 4 on
 run "the hooks see the same on both paths" same_hooks
 run "no SA stays behind" fresh 4 on
 fastpath on

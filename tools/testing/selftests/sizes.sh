@@ -9,13 +9,22 @@
 
 # The most octets that can be encrypted as payload, from RFC 4303 and the wire format: 12
 # octets of header, 8 of IV, Pad Length and Next Header up to a multiple of four, 16 of
-# ICV; all of it, with the IPv4 header or without IPv6's, in 65,535. Counted up.
-longest() { # outer family: sets most
-	local header=20
+# ICV; all of it, with the IPv4 header or without IPv6's, in 65,535. Counted up. Of eesp, from
+# its draft: 16 octets of header, and four more of padding where a Payload Info Header of
+# four octets stands before what has IPv6 in it or around it.
+longest() { # mode inner outer: sets most
+	local header=20 own=12 behind=2 before=0
 
-	(($1 == 4)) || header=0
+	(($3 == 4)) || header=0
+	if [[ ${FORMAT-} ]]; then
+		own=16 behind=0
+		if [[ $1 != tunnel ]]; then
+			before=4
+			[[ $2$3 == 44 ]] || own=20
+		fi
+	fi
 	most=65000
-	while ((header + 12 + 8 + ((most + 1 + 2 + 3) & ~3) + 16 <= 65535)); do
+	while ((header + own + 8 + before + ((most + 1 + behind + 3) & ~3) + 16 <= 65535)); do
 		most=$((most + 1))
 	done
 }
@@ -38,7 +47,7 @@ datagram() { # mode inner outer fastpath
 	local i1 i2 o1 o2 most head=8
 
 	addresses "$@"
-	longest "$3"
+	longest "$@"
 	case $1:$2 in
 	tunnel:4) head=28 ;;
 	tunnel:6) head=48 ;;
@@ -101,6 +110,11 @@ for path in on off; do
 		read -ra words <<<"$modes"
 		run "the shortest, $modes, fastpath $path" shortest "${words[@]}" $path
 	done
+done
+for modes in 'transport 4 4 on' 'transport 6 6 off' 'beet 6 4 on' 'beet 4 6 off' 'tunnel 4 4 on' 'tunnel 4 6 off'; do
+	read -ra words <<<"$modes"
+	run "eesp, the longest, $modes" in_eesp datagram "${words[@]}"
+	run "eesp, the shortest, $modes" in_eesp shortest "${words[@]}"
 done
 fastpath on
 flush
