@@ -8,6 +8,9 @@
  * its as before. It takes packets past netfilter: whoever has it wants that. Where it
  * is not, we are there if we shall (a plain SA's packets would be asked about in
  * vain), and a packet is ours if netfilter has nothing to say about it.
+ *
+ * EESP, which has a protocol of its own, has a place of its own in the table, and is taken
+ * when ESP would be; in UDP it comes with ESP.
  */
 #include <linux/if_vlan.h>
 #include <linux/module.h>
@@ -113,15 +116,16 @@ static unsigned int xe_gro_ip_len(u16 family)
  * at options, fragments and checksums, but for one that is not there.
  */
 static bool xe_gro_outer(const struct sk_buff *skb, u16 family,
-			 unsigned int encap_len, const void *header,
-			 unsigned int len)
+			 unsigned int encap_len, u8 protocol,
+			 const void *header, unsigned int len)
 {
 	const struct udphdr *uh = header + xe_gro_ip_len(family);
-	u8 protocol = encap_len ? IPPROTO_UDP : IPPROTO_ESP;
 	unsigned int all = len + skb_gro_len(skb);
 	const struct ipv6hdr *ip6 = header;
 	const struct iphdr *iph = header;
 
+	if (encap_len)
+		protocol = IPPROTO_UDP;
 	if (len != xe_gro_ip_len(family) + encap_len)
 		return false;
 	/* UDP marks what it gives to a socket, and refuses what had a mark */
@@ -153,7 +157,8 @@ static bool xe_gro_takes(const struct xe_gro *g, const struct xe_sa *sa,
 	return READ_ONCE(sa->home) >= 0 && sa->mode != &xe_mode_transport &&
 	       skb->protocol == protocol && !skb_is_gso(skb) &&
 	       !skb_sec_path(skb) &&
-	       xe_gro_outer(skb, g->family, sa->encap_len, header, len) &&
+	       xe_gro_outer(skb, g->family, sa->encap_len, sa->protocol, header,
+			    len) &&
 	       xe_gro_for_us(skb) && !xe_gro_missed(skb) &&
 	       (next || !xe_gro_filtered(skb->dev, g->family));
 }
@@ -198,43 +203,111 @@ static struct sk_buff *xe_gro_pass(const struct net_offload *next,
 	return xe_gro_decline(skb);
 }
 
-/* There is an SA of ours with an SPI like this one */
-static noinline struct sk_buff *
-xe_gro_ours(const struct xe_gro *g, const struct net_offload *next,
-	    struct list_head *head, struct sk_buff *skb, __be32 spi)
+/* The outer header of what GRO has got to; NULL: there is none that we know */
+static const void *xe_gro_header(const struct xe_gro *g, struct sk_buff *skb,
+				 unsigned int need)
 {
 	unsigned int at = skb_gro_offset(skb);
 	unsigned int len = at - skb_network_offset(skb);
-	struct xe_sa *sa = NULL;
-	const void *header = NULL;
 
-	xe_assert_bh_off();
-	if (len <= at && len >= xe_gro_ip_len(g->family))
-		header = skb_gro_header(skb, at + sizeof(spi), at - len);
-	if (header)
-		sa = xe_sa_lookup(dev_net(skb->dev), g->family,
-				  g->family == AF_INET ?
-				  (const void *)&((struct iphdr *)header)->daddr :
-				  &((struct ipv6hdr *)header)->daddr,
-				  spi, skb->mark);
-	if (!sa || sa->params.flags & XFRM_EXT_SA_F_NO_FASTPATH ||
-	    sa->x->if_id)
-		return xe_gro_pass(next, head, skb);
-	/* Of eesp what stands there is no SPI, and nobody else's either */
-	if (sa->encap_type == XE_ENCAP_OWN ||
-	    !xe_gro_takes(g, sa, skb, header, len, next) ||
+	if (len > at || len < xe_gro_ip_len(g->family))
+		return NULL;
+	return skb_gro_header(skb, at + need, at - len);
+}
+
+static struct xe_sa *xe_gro_sa(const struct xe_gro *g,
+			       const struct sk_buff *skb, const void *header,
+			       __be32 spi)
+{
+	if (!header)
+		return NULL;
+	return xe_sa_lookup(dev_net(skb->dev), g->family,
+			    g->family == AF_INET ?
+			    (const void *)&((const struct iphdr *)header)->daddr :
+			    &((const struct ipv6hdr *)header)->daddr,
+			    spi, skb->mark);
+}
+
+/* It is an SA's that is ours: here, or else where all packets go */
+static struct sk_buff *xe_gro_take(const struct xe_gro *g,
+				   const struct net_offload *next,
+				   struct xe_sa *sa, struct sk_buff *skb,
+				   const void *header)
+{
+	unsigned int at = skb_gro_offset(skb);
+	unsigned int len = at - skb_network_offset(skb);
+
+	if (!xe_gro_takes(g, sa, skb, header, len, next) ||
 	    !pskb_may_pull(skb, at + xe_esp_len(sa) - sa->encap_len))
 		return xe_gro_decline(skb);
 
 	skb_pull(skb, at);
 	skb_set_network_header(skb, -(int)len);
 	skb_reset_transport_header(skb);
-	if (g->family == AF_INET)
+	if (g->family == AF_INET) {
 		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	else
+	} else {
 		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+		/* There are no extension headers */
+		IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
+	}
 	xe_receive(sa, skb, xe_gro_private(skb));
 	return ERR_PTR(-EINPROGRESS);
+}
+
+static bool xe_gro_fast(const struct xe_sa *sa)
+{
+	return !(sa->params.flags & XFRM_EXT_SA_F_NO_FASTPATH) && !sa->x->if_id;
+}
+
+/* There is an SA of ours with an SPI like this one */
+static noinline struct sk_buff *
+xe_gro_ours(const struct xe_gro *g, const struct net_offload *next,
+	    struct list_head *head, struct sk_buff *skb, __be32 spi)
+{
+	const void *header;
+	struct xe_sa *sa;
+
+	xe_assert_bh_off();
+	header = xe_gro_header(g, skb, sizeof(spi));
+	sa = xe_gro_sa(g, skb, header, spi);
+	if (!sa || !xe_gro_fast(sa))
+		return xe_gro_pass(next, head, skb);
+	/* Of eesp what stands there is no SPI, and nobody else's either */
+	if (sa->encap_type == XE_ENCAP_OWN)
+		return xe_gro_decline(skb);
+	return xe_gro_take(g, next, sa, skb, header);
+}
+
+/* The same of EESP; NULL: there is none, and who has asked goes on */
+static noinline struct xe_sa *xe_gro_eesp_ours(const struct xe_gro *g,
+					       struct sk_buff *skb,
+					       const void **header)
+{
+	const struct xe_net *xn = xe_net(dev_net(skb->dev));
+	unsigned int at = skb_gro_offset(skb);
+	const u8 *base = skb_gro_header(skb, at + XE_EESP_BASE_LEN, at);
+	struct xe_sa *sa;
+	__be32 spi;
+
+	xe_assert_bh_off();
+	if (!base || !READ_ONCE(xe_fastpath))
+		return NULL;
+	spi = xe_eesp_spi(base);
+	if (!atomic_read(&xn->spis[xe_spi_slot(spi)]))
+		return NULL;
+	*header = xe_gro_header(g, skb, XE_EESP_BASE_LEN);
+	sa = xe_gro_sa(g, skb, *header, spi);
+	return sa && sa->encap_type == XE_ENCAP_OWN && xe_gro_fast(sa) ?
+	       sa : NULL;
+}
+
+/* In UDP, with ESP, from which the first bit tells it */
+static bool xe_gro_may_be_eesp(const struct sk_buff *skb, const __be32 *first)
+{
+	return static_branch_unlikely(&xe_eesp_used) && first &&
+	       NAPI_GRO_CB(skb)->encap_mark &&
+	       *(const u8 *)first & XE_EESP_NOT_ESP;
 }
 
 static struct sk_buff *xe_gro_receive(const struct xe_gro *g,
@@ -245,7 +318,16 @@ static struct sk_buff *xe_gro_receive(const struct xe_gro *g,
 	const struct xe_net *xn = xe_net(dev_net(skb->dev));
 	unsigned int at = skb_gro_offset(skb);
 	const __be32 *spi = skb_gro_header(skb, at + sizeof(*spi), at);
+	const void *header;
+	struct xe_sa *sa;
 
+	if (xe_gro_may_be_eesp(skb, spi)) {
+		sa = xe_gro_eesp_ours(g, skb, &header);
+		if (sa)
+			return xe_gro_take(g, next, sa, skb, header);
+		/* The header may have moved */
+		spi = skb_gro_header(skb, at + sizeof(*spi), at);
+	}
 	if (likely(spi) && atomic_read(&xn->spis[xe_spi_slot(*spi)]) &&
 	    READ_ONCE(xe_fastpath))
 		return xe_gro_ours(g, next, head, skb, *spi);
@@ -281,6 +363,65 @@ static struct sk_buff *xe_gro_receive6(struct list_head *head,
 				       struct sk_buff *skb)
 {
 	return xe_gro_receive(&xe_gro6, head, skb);
+}
+
+/* EESP by its own number is taken when ESP is, and else goes where all packets go */
+static struct sk_buff *xe_gro_eesp(const struct xe_gro *g, struct sk_buff *skb)
+{
+	const struct net_offload *next = rcu_dereference(g->next);
+	struct xe_sa *sa = NULL;
+	const void *header;
+
+	if (rcu_access_pointer(*g->place) == &g->offload &&
+	    !NAPI_GRO_CB(skb)->encap_mark)
+		sa = xe_gro_eesp_ours(g, skb, &header);
+	return sa ? xe_gro_take(g, next, sa, skb, header) : xe_gro_decline(skb);
+}
+
+static struct sk_buff *xe_gro_eesp4(struct list_head *head, struct sk_buff *skb)
+{
+	return xe_gro_eesp(&xe_gro4, skb);
+}
+
+static struct sk_buff *xe_gro_eesp6(struct list_head *head, struct sk_buff *skb)
+{
+	return xe_gro_eesp(&xe_gro6, skb);
+}
+
+static const struct net_offload xe_gro_eesp_offload4 = {
+	.callbacks.gro_receive = xe_gro_eesp4,
+};
+
+static const struct net_offload xe_gro_eesp_offload6 = {
+	.callbacks.gro_receive = xe_gro_eesp6,
+};
+
+/**
+ * xe_gro_eesp_begin - there are SAs of EESP
+ * @protocol: its IP protocol number; if somebody has that at GRO, he keeps it
+ *
+ * Context: process, may sleep.
+ */
+void xe_gro_eesp_begin(u8 protocol)
+{
+	if (!IS_ENABLED(CONFIG_XFRM_OFFLOAD))
+		return;
+	inet_add_offload(&xe_gro_eesp_offload4, protocol);
+	inet6_add_offload(&xe_gro_eesp_offload6, protocol);
+}
+
+/**
+ * xe_gro_eesp_end - there are none any more
+ * @protocol: the same
+ *
+ * Context: process, may sleep. No packet of it is with us when this returns.
+ */
+void xe_gro_eesp_end(u8 protocol)
+{
+	if (!IS_ENABLED(CONFIG_XFRM_OFFLOAD))
+		return;
+	inet6_del_offload(&xe_gro_eesp_offload6, protocol);
+	inet_del_offload(&xe_gro_eesp_offload4, protocol);
 }
 
 /* What the module that may stand there has with xfrm, as long as it is there */

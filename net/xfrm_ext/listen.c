@@ -2,8 +2,9 @@
 /*
  * Who takes EESP, which has an IP protocol number of its own: IANA has assigned none, so
  * it is a module parameter's. An xfrm state knows only ESP. So the packets come here
- * first, we find the SA, and go on as with ESP: on our own path, or with the kernel,
- * which is told the SPI, since it would look for that in the wrong place.
+ * first, and go on as ESP would, but that the kernel is told the SPI, since it would look for
+ * that in the wrong place: who takes ESP is asked in turn. VTI is before us; then we
+ * find the SA, for our own path; behind us are xfrm interfaces and esp4.
  *
  * Only while there are SAs of it: else the number is whose it was before.
  */
@@ -74,34 +75,15 @@ static bool listen_awaits(struct net *net, u32 mark, u16 family,
 	return ours;
 }
 
-/* 0: taken, -ENOENT: there is no SA of EESP that it is for, with an SPI if it has one */
-static int listen_rcv(struct sk_buff *skb, u16 family, const void *daddr,
-		      int encap_type, __be32 *spi)
+/*
+ * May it be for an SA of EESP? What is not must not come to an SA of ESP that has such an
+ * SPI, nor to one in VTI. VTI's mark is not known here.
+ */
+static bool listen_knows(struct net *net, u32 mark, u16 family,
+			 const void *daddr, __be32 spi)
 {
-	struct net *net = dev_net(skb->dev);
-	struct xe_sa *sa;
-
-	xe_assert_bh_off();
-	xe_assert_rcu();
-	*spi = 0;
-	if (!pskb_may_pull(skb, XE_EESP_BASE_LEN))
-		return -ENOENT;
-	*spi = xe_eesp_spi(skb->data);
-	sa = xe_sa_lookup(net, family, daddr, *spi, skb->mark);
-	if (listen_is_eesp(sa)) {
-		/* Encapsulated, and should not be, or the reverse: the kernel counts */
-		if (READ_ONCE(xe_fastpath) && !sa->x->if_id &&
-		    !(sa->params.flags & XFRM_EXT_SA_F_NO_FASTPATH) &&
-		    !encap_type == !sa->encap_len) {
-			xe_receive(sa, skb, false);
-			return 0;
-		}
-	} else if (sa || !listen_awaits(net, skb->mark, family, daddr, *spi)) {
-		return -ENOENT;
-	}
-	return family == AF_INET ?
-	       xfrm4_rcv_encap(skb, IPPROTO_ESP, *spi, encap_type) :
-	       xfrm6_rcv_encap(skb, IPPROTO_ESP, *spi, encap_type);
+	return xe_sa_has_eesp(net, family, daddr, spi) ||
+	       listen_awaits(net, mark, family, daddr, spi);
 }
 
 /* As the kernel does with ESP: nobody is told but who reads counters and the audit log */
@@ -118,12 +100,27 @@ static void listen_unknown(struct sk_buff *skb, u16 family, __be32 spi)
 	kfree_skb(skb);
 }
 
+/* The SPI of what begins as EESP does, and may be an SA's; 0: it is not */
+static __be32 listen_spi(struct sk_buff *skb, u16 family, const void *daddr,
+			 __be32 *spi)
+{
+	xe_assert_bh_off();
+	xe_assert_rcu();
+	*spi = 0;
+	if (!pskb_may_pull(skb, XE_EESP_BASE_LEN))
+		return 0;
+	*spi = xe_eesp_spi(skb->data);
+	return listen_knows(dev_net(skb->dev), skb->mark, family, daddr,
+			    *spi) ? *spi : 0;
+}
+
 static int listen_rcv4(struct sk_buff *skb)
 {
 	__be32 daddr = ip_hdr(skb)->daddr, spi;
 
-	if (listen_rcv(skb, AF_INET, &daddr, 0, &spi) == -ENOENT)
-		listen_unknown(skb, AF_INET, spi);
+	if (listen_spi(skb, AF_INET, &daddr, &spi))
+		return xfrm4_rcv_encap(skb, IPPROTO_ESP, spi, 0);
+	listen_unknown(skb, AF_INET, spi);
 	return 0;
 }
 
@@ -132,14 +129,15 @@ static int listen_rcv6(struct sk_buff *skb)
 	struct in6_addr daddr = ipv6_hdr(skb)->daddr;
 	__be32 spi;
 
-	if (listen_rcv(skb, AF_INET6, &daddr, 0, &spi) == -ENOENT)
-		listen_unknown(skb, AF_INET6, spi);
+	if (listen_spi(skb, AF_INET6, &daddr, &spi))
+		return xfrm6_rcv_encap(skb, IPPROTO_ESP, spi, 0);
+	listen_unknown(skb, AF_INET6, spi);
 	return 0;
 }
 
 /*
  * Behind UDP, where the first bit tells it from ESP: draft, section 6. What is no packet
- * of an SA of ours is left to who has asked before.
+ * of an SA of ours is left to who has asked before. Else all are asked anew, with the SPI.
  */
 static bool listen_may_be(const struct sk_buff *skb, __be32 spi, int encap_type)
 {
@@ -147,36 +145,80 @@ static bool listen_may_be(const struct sk_buff *skb, __be32 spi, int encap_type)
 	       skb_headlen(skb) && *skb->data & XE_EESP_NOT_ESP;
 }
 
-static int listen_encap4(struct sk_buff *skb, int nexthdr, __be32 spi,
+static int listen_udp4(struct sk_buff *skb, int nexthdr, __be32 spi,
+		       int encap_type)
+{
+	__be32 daddr = ip_hdr(skb)->daddr;
+
+	if (!listen_may_be(skb, spi, encap_type) ||
+	    !listen_spi(skb, AF_INET, &daddr, &spi))
+		return -EINVAL;
+	xfrm4_rcv_encap(skb, IPPROTO_ESP, spi, encap_type);
+	return 0;
+}
+
+static int listen_udp6(struct sk_buff *skb, int nexthdr, __be32 spi,
+		       int encap_type)
+{
+	struct in6_addr daddr = ipv6_hdr(skb)->daddr;
+
+	if (!listen_may_be(skb, spi, encap_type) ||
+	    !listen_spi(skb, AF_INET6, &daddr, &spi))
+		return -EINVAL;
+	xfrm6_rcv_encap(skb, IPPROTO_ESP, spi, encap_type);
+	return 0;
+}
+
+/*
+ * With an SPI it is EESP that the two above have had. 0: taken; -EINVAL: the kernel
+ * goes on, and so it does with what is encapsulated and should not be, or the
+ * reverse: it counts that.
+ */
+static int listen_input(struct sk_buff *skb, u16 family, const void *daddr,
+			__be32 spi, int encap_type)
+{
+	struct net *net = dev_net(skb->dev);
+	struct xe_sa *sa;
+
+	if (!spi)
+		return -EINVAL;
+	sa = xe_sa_lookup(net, family, daddr, spi, skb->mark);
+	if (listen_is_eesp(sa)) {
+		if (!READ_ONCE(xe_fastpath) || sa->x->if_id ||
+		    sa->params.flags & XFRM_EXT_SA_F_NO_FASTPATH ||
+		    !encap_type != !sa->encap_len)
+			return -EINVAL;
+		xe_receive(sa, skb, false);
+		return 0;
+	}
+	if (!sa && listen_awaits(net, skb->mark, family, daddr, spi))
+		return -EINVAL;
+	listen_unknown(skb, family, spi);
+	return 0;
+}
+
+static int listen_input4(struct sk_buff *skb, int nexthdr, __be32 spi,
 			 int encap_type)
 {
 	__be32 daddr = ip_hdr(skb)->daddr;
-	int err;
 
-	if (!listen_may_be(skb, spi, encap_type))
-		return -EINVAL;
-	err = listen_rcv(skb, AF_INET, &daddr, encap_type, &spi);
-	return err == -ENOENT ? -EINVAL : 0;
+	return listen_input(skb, AF_INET, &daddr, spi, encap_type);
 }
 
-static int listen_encap6(struct sk_buff *skb, int nexthdr, __be32 spi,
+static int listen_input6(struct sk_buff *skb, int nexthdr, __be32 spi,
 			 int encap_type)
 {
 	struct in6_addr daddr = ipv6_hdr(skb)->daddr;
-	int err;
 
-	if (!listen_may_be(skb, spi, encap_type))
-		return -EINVAL;
-	err = listen_rcv(skb, AF_INET6, &daddr, encap_type, &spi);
-	return err == -ENOENT ? -EINVAL : 0;
+	return listen_input(skb, AF_INET6, &daddr, spi, encap_type);
 }
 
 /* Does somebody say something of a packet of ours? */
 static bool listen_sent(struct net *net, const struct sk_buff *skb, u16 family,
 			const void *daddr, const u8 *header)
 {
-	return listen_awaits(net, skb->mark, family, daddr,
-			     xe_eesp_spi(header));
+	return listen_knows(net, skb->mark, family, daddr,
+			    xe_eesp_spi(header));
 }
 
 /* PMTU and redirects, as esp4 has them of ESP */
@@ -252,24 +294,78 @@ static int listen_none6(struct sk_buff *skb, struct inet6_skb_parm *opt,
 	return -ENOENT;
 }
 
-/* Before receive.c, for which the first word would be an SPI */
+/*
+ * Before VTI (100), which would look for an SPI in the first word; and behind it, but
+ * before receive.c
+ */
+#define XE_LISTEN_UDP_PRIORITY	110
 #define XE_LISTEN_PRIORITY	60
 
-static struct xfrm4_protocol listen_xfrm4 = {
-	.handler	= listen_none,
-	.input_handler	= listen_encap4,
-	.cb_handler	= listen_cb,
-	.err_handler	= listen_none4,
-	.priority	= XE_LISTEN_PRIORITY,
+static struct xfrm4_protocol listen_xfrm4[] = {
+	{
+		.handler	= listen_none,
+		.input_handler	= listen_input4,
+		.cb_handler	= listen_cb,
+		.err_handler	= listen_none4,
+		.priority	= XE_LISTEN_PRIORITY,
+	},
+	{
+		.handler	= listen_none,
+		.input_handler	= listen_udp4,
+		.cb_handler	= listen_cb,
+		.err_handler	= listen_none4,
+		.priority	= XE_LISTEN_UDP_PRIORITY,
+	},
 };
 
-static struct xfrm6_protocol listen_xfrm6 = {
-	.handler	= listen_none,
-	.input_handler	= listen_encap6,
-	.cb_handler	= listen_cb,
-	.err_handler	= listen_none6,
-	.priority	= XE_LISTEN_PRIORITY,
+static struct xfrm6_protocol listen_xfrm6[] = {
+	{
+		.handler	= listen_none,
+		.input_handler	= listen_input6,
+		.cb_handler	= listen_cb,
+		.err_handler	= listen_none6,
+		.priority	= XE_LISTEN_PRIORITY,
+	},
+	{
+		.handler	= listen_none,
+		.input_handler	= listen_udp6,
+		.cb_handler	= listen_cb,
+		.err_handler	= listen_none6,
+		.priority	= XE_LISTEN_UDP_PRIORITY,
+	},
 };
+
+static void listen_deregister(int n4, int n6)
+{
+	while (n6)
+		xfrm6_protocol_deregister(&listen_xfrm6[--n6], IPPROTO_ESP);
+	while (n4)
+		xfrm4_protocol_deregister(&listen_xfrm4[--n4], IPPROTO_ESP);
+}
+
+/* What hands on to the others comes last, and goes first */
+static int listen_register(void)
+{
+	const int count = ARRAY_SIZE(listen_xfrm4);
+	int n4, n6 = 0, err = 0;
+
+	BUILD_BUG_ON(ARRAY_SIZE(listen_xfrm6) != ARRAY_SIZE(listen_xfrm4));
+	for (n4 = 0; n4 < count; n4++) {
+		err = xfrm4_protocol_register(&listen_xfrm4[n4], IPPROTO_ESP);
+		if (err)
+			goto err_out;
+	}
+	for (n6 = 0; n6 < count; n6++) {
+		err = xfrm6_protocol_register(&listen_xfrm6[n6], IPPROTO_ESP);
+		if (err)
+			goto err_out;
+	}
+	return 0;
+
+err_out:
+	listen_deregister(n4, n6);
+	return err;
+}
 
 static int listen_begin(struct netlink_ext_ack *extack)
 {
@@ -281,22 +377,16 @@ static int listen_begin(struct netlink_ext_ack *extack)
 		inet_del_protocol(&listen_proto4, xe_protocol);
 		goto taken;
 	}
-	err = xfrm4_protocol_register(&listen_xfrm4, IPPROTO_ESP);
-	if (err)
-		goto err_proto;
-	err = xfrm6_protocol_register(&listen_xfrm6, IPPROTO_ESP);
-	if (err)
-		goto err_xfrm4;
+	err = listen_register();
+	if (err) {
+		inet6_del_protocol(&listen_proto6, xe_protocol);
+		inet_del_protocol(&listen_proto4, xe_protocol);
+		xe_extack(extack, "cannot take EESP beside ESP: %d", err);
+		return err;
+	}
+	xe_gro_eesp_begin(xe_protocol);
 	static_branch_inc(&xe_eesp_used);
 	return 0;
-
-err_xfrm4:
-	xfrm4_protocol_deregister(&listen_xfrm4, IPPROTO_ESP);
-err_proto:
-	inet6_del_protocol(&listen_proto6, xe_protocol);
-	inet_del_protocol(&listen_proto4, xe_protocol);
-	xe_extack(extack, "cannot take EESP out of UDP: %d", err);
-	return err;
 
 taken:
 	xe_extack(extack,
@@ -308,8 +398,8 @@ taken:
 static void listen_end(void)
 {
 	static_branch_dec(&xe_eesp_used);
-	xfrm6_protocol_deregister(&listen_xfrm6, IPPROTO_ESP);
-	xfrm4_protocol_deregister(&listen_xfrm4, IPPROTO_ESP);
+	xe_gro_eesp_end(xe_protocol);
+	listen_deregister(ARRAY_SIZE(listen_xfrm4), ARRAY_SIZE(listen_xfrm6));
 	inet6_del_protocol(&listen_proto6, xe_protocol);
 	inet_del_protocol(&listen_proto4, xe_protocol);
 }

@@ -58,8 +58,8 @@
  *	echo.c		ESP Echo: requests, and their answers
  *	input.c		packets in, RFC 4303 section 3.4: window, cipher, trailer
  *	receive.c	fast path: how input.c comes by packets
- *	listen.c	EESP has an IP protocol number of its own
  *	gro.c		the same, earlier
+ *	listen.c	EESP has an IP protocol number of its own
  *
  *  control: control.h
  *	params.c	what an announcement says

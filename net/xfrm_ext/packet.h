@@ -124,6 +124,8 @@ u8 xe_listen_protocol(void);
 int xe_listen_init(void);
 
 /* gro.c APIs: process context */
+void xe_gro_eesp_begin(u8 protocol);
+void xe_gro_eesp_end(u8 protocol);
 int xe_gro_init(void);
 void xe_gro_exit(void);
 

@@ -103,6 +103,33 @@ struct xe_sa *xe_sa_lookup(struct net *net, u16 family, const void *daddr,
 }
 
 /**
+ * xe_sa_has_eesp - is there an SA of eesp with that SPI and destination?
+ * @net: namespace
+ * @family: of the outer header
+ * @daddr: its destination address
+ * @spi: network byte order
+ *
+ * Whatever mark it asks for: who has yet to see the packet, VTI, may give it one.
+ *
+ * Context: under RCU, BH off.
+ */
+bool xe_sa_has_eesp(struct net *net, u16 family, const void *daddr, __be32 spi)
+{
+	const struct xe_sa_key key = {
+		.net = net, .daddr = daddr, .spi = spi, .family = family,
+	};
+	struct rhlist_head *list, *pos;
+	struct xe_sa *sa;
+
+	list = rhltable_lookup(&xe_sa_table, &key, xe_sa_table_params);
+	rhl_for_each_entry_rcu(sa, pos, list, node)
+		if (sa->params.format == XFRM_EXT_FORMAT_EESP &&
+		    READ_ONCE(sa->x->km.state) != XFRM_STATE_DEAD)
+			return true;
+	return false;
+}
+
+/**
  * xe_sa_unhash - no more packets for an SA
  * @sa: SA
  *
@@ -349,7 +376,9 @@ void xe_sa_publish(struct xe_sa *sa)
 		/* What MIGRATE has copied gets its address after it was claimed */
 		if (sa->clone)
 			sa->id.daddr = sa->x->id.daddr;
-		if (!reason && sa->params.rx_subspaces) {
+		/* Of eesp listen.c looks here for what routers say of what was sent, too */
+		if (!reason && (sa->params.rx_subspaces ||
+				sa->params.format == XFRM_EXT_FORMAT_EESP)) {
 			const struct xe_sa_key key = {
 				.net	= xs_net(sa->x),
 				.daddr	= &sa->id.daddr,

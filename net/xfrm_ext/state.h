@@ -31,6 +31,7 @@ void xe_sa_unset_offload(struct xfrm_state *x);
 void xe_sa_unhash_dead(struct xe_net *xn);
 /* Any context, under RCU: */
 struct xe_sa *xe_sa_find(struct xe_net *xn, const struct xe_id *id);
+bool xe_sa_has_eesp(struct net *net, u16 family, const void *daddr, __be32 spi);
 struct xe_sa *xe_sa_lookup(struct net *net, u16 family, const void *daddr,
 			   __be32 spi, u32 mark);
 void xe_sa_publish(struct xe_sa *sa);

@@ -67,7 +67,7 @@ watch() { # hook
 		table inet watch {
 			chain in {
 				type filter hook $1 priority 0
-				meta l4proto esp counter
+				meta l4proto $([[ ${FORMAT-} ]] && echo 253 || echo esp) counter
 			}
 		}
 	EOF2
@@ -139,6 +139,54 @@ in_udp() { # 4|6
 	taken "$1"
 	expect "mappings told" "$(told "$g2" mapping)" 0
 	exec {c_sock}>&- {s_sock}>&-
+}
+
+# From the other end, of SA 0x100: one packet, which moves a counter by one
+sends() { # counter case session sn [option...]
+	local before
+
+	before=$(counter "$1")
+	echo "${*:2}" >&5
+	read -r -t $((60 * factor)) _ <&6
+	wait_for 10 counter_is "$1" $((before + 1))
+}
+
+counter() { # name
+	{
+		echo "rx-packets $(stat "$g2" 0x100 rx-packets)"
+		drops "$g2" 0x100
+	} | xargs -n 2 | awk -v name="$1" '$1 == name { n = $2 } END { print n + 0 }'
+}
+
+counter_is() { # name value
+	[[ $(counter "$1") == "$2" ]]
+}
+
+# Options of any length, and what is refused, at GRO as elsewhere
+odd_eesp() {
+	local FORMAT='format eesp'
+
+	sas tunnel 4 'ext tx-subspaces 1' 'ext rx-subspaces 1'
+	printf '{"spi": "0x100", "key": "%s", "aead": "%s", "icv": "128", "src": "10.0.0.1", "dst": "10.0.0.2"}' \
+		"$key1" "$aead" >"$tmp/gro.sa"
+	mkfifo "$tmp/send.in" "$tmp/send.out"
+	ip netns exec "$g1" "$here/eesp.py" send "$tmp/gro.sa" 4 <"$tmp/send.in" >"$tmp/send.out" &
+	exec 5>"$tmp/send.in" 6<"$tmp/send.out"
+	rm "$tmp/send.in" "$tmp/send.out"
+	seen=$(counted 4)
+	sends rx-packets valid 0 11
+	sends rx-packets valid 0 12 options=hex:01020000
+	sends rx-packets valid 0 13 "options=hex:07fd$(printf %0506d 0)"
+	sends rx-icv flip 0 14
+	sends rx-replay valid 0 13
+	sends rx-too-old valid 0 0x1000000000000
+	sends rx-header valid 0 15 first=0x88
+	sends rx-header valid 0 15 options=hex:07 parse=0
+	sends rx-truncated opt-len 0 15
+	sends rx-truncated truncated 0 15 length=15
+	# The three inner packets, and the one that is shorter than a header
+	expect "packets that the IP layer has seen" $(($(counted 4) - seen)) 4
+	exec 5>&- 6<&-
 }
 
 # --- and not ----------------------------------------------------------------------
@@ -417,12 +465,20 @@ done
 run "format esp" by_gro tunnel 4 'ext format esp tx-subspaces 1' 'ext format esp rx-subspaces 1'
 run "trailer at the front, no IV" by_gro tunnel 4 'ext trailer front iv implicit tx-subspaces 4' \
 	'ext trailer front iv implicit rx-subspaces 4'
+for family in 4 6; do
+	run "eesp, tunnel, outer IPv$family" in_eesp by_gro tunnel $family
+	run "eesp, BEET, outer IPv$family" in_eesp by_gro beet $family
+done
 run "past nft, as the kernel's own" past_nft
+run "eesp, past nft" in_eesp past_nft
 older_than 6.8 || for family in 4 6; do
 	run "in UDP, outer IPv$family" in_udp $family
+	run "eesp in UDP, outer IPv$family" in_eesp in_udp $family
 done
 run "plain SAs are the kernel's" plain
 run "so is fastpath off" of_its_own_path 'fastpath off'
+run "and that of eesp" in_eesp of_its_own_path 'fastpath off'
+run "options and malformed packets of eesp" odd_eesp
 run "frames for another machine" other_mac
 run "ESP that only passes" passing
 run "RPS gives them to other CPUs" wanted rps_on rps_off
@@ -432,8 +488,10 @@ if modular; then
 	run "a VLAN of another namespace" vlan
 	run "tc looks at packets first" wanted tc_on tc_off
 	run "without esp4_offload, by default" by_default
+	run "the same of eesp" in_eesp by_default
 	run "asked for, esp4_offload comes and goes" order
 	run "what nft looks at" filtered
+	run "what nft looks at of eesp" in_eesp filtered
 	run "the first packet is filtered, and what follows" first_filtered
 	run "plain SAs behind us" plain_afterwards
 	older_than 6.12 || run "pages of a pool are not copied" paged

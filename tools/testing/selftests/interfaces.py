@@ -7,11 +7,11 @@
 Requests from standard input, one a line, with NUMBER, 1 or 2, the host that sends; each
 answered with "ok" or what is wrong:
 
-    goes NUMBER SRC DST PORT esp|clear [OPTION=VALUE]...
+    goes NUMBER SRC DST PORT esp|eesp|clear [OPTION=VALUE]...
         leaves like that, and is received
     stopped NUMBER SRC DST PORT COUNTER [OPTION=VALUE]...
         does not leave; the sender's counter of xfrm_stat says why ("none": an error does)
-    refused NUMBER SRC DST PORT esp|clear COUNTER [OPTION=VALUE]...
+    refused NUMBER SRC DST PORT esp|eesp|clear COUNTER [OPTION=VALUE]...
         leaves like that, and the receiver's counter says why nobody receives it
 
 No other counter of xfrm_stat moves at either host, nothing else leaves. And:
@@ -41,8 +41,8 @@ libc = ctypes.CDLL(None, use_errno=True)
 PATIENCE = 60 * int(os.environ.get("TIME_FACTOR", "1"))
 ETH_P_ALL, PACKET_OUTGOING = 3, 4
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
-IPPROTO_ESP, IPPROTO_FRAGMENT, MODE_TRANSPORT = 50, 44, 0
-KINDS = {IPPROTO_ESP: "esp", socket.IPPROTO_UDP: "clear"}
+IPPROTO_ESP, IPPROTO_EESP, IPPROTO_FRAGMENT, MODE_TRANSPORT = 50, 253, 44, 0
+KINDS = {IPPROTO_ESP: "esp", IPPROTO_EESP: "eesp", socket.IPPROTO_UDP: "clear"}
 
 
 class Host:

@@ -16,7 +16,11 @@ ask_helper() { # verb word...
 }
 
 datagram() { # goes|stopped|refused 1|2 source destination port word...
-	ask_helper "$@"
+	local words=" $* "
+
+	# What is sent in the format of in_eesp()
+	[[ ! ${FORMAT-} ]] || words=${words/ esp / eesp }
+	ask_helper "$words"
 	expect "datagram $*" "$answer" ok
 }
 
@@ -181,16 +185,25 @@ through_vti() { # vti|vti6 inner outer mark|any path
 	datagram refused 1 "$i1" "$i2" 9 esp XfrmInNoStates
 }
 
+# The outer header's protocol in these tests
+sealed_proto() {
+	if [[ ${FORMAT-} ]]; then
+		echo 253
+	else
+		echo esp
+	fi
+}
+
 # Give marks to ESP that is received; count what is sent and what was inside, with the marks
 # of output_marks()
 marks() { # ns [match mark]...
 	ip netns exec "$1" nft -f - <<-EOF
 		table inet marks {
 			chain received { type filter hook prerouting priority raw
-				$(printf 'meta l4proto esp %s meta mark set %s\n' "${@:2}")
+				$(printf "meta l4proto $(sealed_proto) %s meta mark set %s\n" "${@:2}")
 			}
 			chain sent { type filter hook output priority 0
-				meta l4proto esp meta mark 0x1320 counter
+				meta l4proto $(sealed_proto) meta mark 0x1320 counter
 			}
 			chain inside { type filter hook input priority 0
 				udp dport 9 meta mark 0x235 counter
@@ -320,6 +333,66 @@ socket_policies() { # family path
 	datagram goes "$flow" esp
 }
 
+# In UDP, where VTI looks for an SPI in the first word
+vti_in_udp() { # vti inner outer path
+	local script='s/ tmpl / mark 9&/; s/ ext / mark 9 encap espinudp 4500 4500 0.0.0.0&/' n
+
+	begin tunnel "$2" "$3" "$4"
+	devices "$1"
+	for n in 1 2; do
+		ip netns exec "$(ns_of "$n")" "$here/natt.py" end 4500 </dev/null >/dev/null &
+		wait_for 20 ip netns exec "$(ns_of "$n")" grep -q ':1194 ' /proc/net/udp6
+	done
+	ends tunnel "$script" "$script"
+	ip netns exec "$g1" ping -q -c 3 -i 0.02 -W $((5 * factor)) "$i2"
+	traffic udp "$i2" 7 1 1300
+	traffic tcp "$i2" 7 20000
+	balanced
+	counted "$1" "$sent2 * $sent1 *"
+}
+
+# Of an SA with a mark what a router says is heard
+vti_pmtu() { # path
+	local script='s/ tmpl / mark 9&/; s/ ext / mark 9&/'
+
+	begin tunnel 4 4 "$1"
+	devices vti
+	ends tunnel "$script" "$script"
+	datagram goes 1 "$i1" "$i2" 9 esp
+	ip netns exec "$g2" "$here/eesp.py" too-big 0x777 "$o2" "$o1" 1320
+	ip netns exec "$g2" "$here/eesp.py" too-big 0x100 "$o2" "$o1" 1340
+	wait_for 10 mtu_is 1340
+	ip -n "$g1" route flush cache
+}
+
+mtu_is() {
+	[[ $(ip -n "$g1" route get "$o2") != *'mtu 1320'* ]] && ip -n "$g1" route get "$o2" | grep -q "mtu $1"
+}
+
+# An SA of ESP in VTI is not for what says it is EESP: nobody asks VTI
+not_in_vti() { # path
+	local script='s/ tmpl / mark 9&/; s/ ext / mark 9&/' before
+
+	begin tunnel 4 4 "$1"
+	devices vti
+	ends tunnel "$script" "$script"
+	# The listener is there as long as anybody has an SA of it
+	key_for 0x300
+	ip -n "$g1" xfrm state add src "$o1" dst "$o2" proto esp spi 0x300 reqid 3 mode tunnel \
+		aead "$aead" "${key[0]}" 128 ext format eesp tx-subspaces 1
+	before=$(mib "$g2" XfrmInNoStates)
+	printf '{"spi": "0x100", "key": "%s", "aead": "%s", "icv": "128", "src": "%s", "dst": "%s"}' \
+		"$key1" "$aead" "$o1" "$o2" >"$tmp/vti.sa"
+	echo 'valid 0 1' | ip netns exec "$g1" "$here/eesp.py" send "$tmp/vti.sa" 4
+	wait_for 10 no_states_are $((before + 1))
+	counted vti '0 0 0 0'
+	expect "packets of the SA" "$(stat "$g2" 0x100 rx-packets) $(drops "$g2" 0x100)" '0 none'
+}
+
+no_states_are() {
+	[[ $(mib "$g2" XfrmInNoStates) == "$1" ]]
+}
+
 # Functions with their words, and the paths that make a difference. Devices come last: their
 # routes stay. What comes through them is received on the kernel's own path.
 tests=(
@@ -333,8 +406,13 @@ tests=(
 	'xfrm_interface beet 4 6: off' 'xfrm_interface beet 6 4: on'
 	'xfrm_interface transport 4 4: on' 'xfrm_interface transport 6 6: off'
 	'other_interfaces tunnel 4 4: off' 'other_interfaces beet 6 4: on'
+	'in_eesp xfrm_interface tunnel 4 4: on' 'in_eesp xfrm_interface beet 4 6: off'
+	'in_eesp xfrm_interface transport 6 6: on' 'in_eesp other_interfaces tunnel 4 4: off'
 	'through_vti vti 4 4 mark: on' 'through_vti vti 6 4 any: off'
 	'through_vti vti6 4 6 any: on' 'through_vti vti6 6 6 mark: off'
+	'in_eesp through_vti vti 4 4 mark: on' 'in_eesp through_vti vti 6 4 any: off'
+	'in_eesp through_vti vti6 4 6 any: on' 'in_eesp through_vti vti6 6 6 mark: on'
+	'in_eesp vti_in_udp vti 4 4: on' 'in_eesp vti_pmtu: on' 'not_in_vti: on'
 )
 
 modprobe -a xfrm_ext xfrm_interface ip_vti ip6_vti

@@ -20,11 +20,11 @@ addresses() { # 4|6
 }
 
 # SAs and policies for what is between two addresses, at both ends: layers from the
-# innermost to the outermost, each KIND,MODE,ADDRESS,ADDRESS; kind: ext, plain, or udp,
+# innermost to the outermost, each KIND,MODE,ADDRESS,ADDRESS; kind: ext, plain, eesp, or udp,
 # which is extended with UDP encapsulation. (BEET can only be the innermost: the kernel
 # compares its selector with the flow.) SPIs 0x101 and 0x201 are the innermost ones'.
 layers() { # address,address layer...
-	local i1=${1%,*} i2=${1#*,} kind mode a1 a2 n=0 words tx rx encap b1='' b2='' layer key
+	local i1=${1%,*} i2=${1#*,} kind mode a1 a2 n=0 words tx rx encap b1='' b2='' layer key inside=esp below OCTETS
 	local -a sel=() tmpl12=('') tmpl21=('') middle=()
 
 	shift
@@ -33,11 +33,15 @@ layers() { # address,address layer...
 	cp "$tmp/c.lines" "$tmp/s.lines"
 	for layer; do
 		IFS=, read -r kind mode a1 a2 <<<"$layer"
-		n=$((n + 1)) encap='' sel=('' '')
+		n=$((n + 1)) encap='' sel=('' '') OCTETS='' below=$inside inside=esp
 		words="mode $mode"
 		tx='ext tx-subspaces 4' rx='ext rx-subspaces 4'
 		case $kind in
 		plain) tx='replay-window 32' rx=$tx ;;
+		eesp)
+			tx='ext format eesp tx-subspaces 4' rx='ext format eesp rx-subspaces 4'
+			OCTETS=32 inside=253
+			;;
 		udp) encap="encap espinudp 4500 4500 $([[ $a1 == *:* ]] && echo :: || echo 0.0.0.0)" ;;
 		esac
 		case $mode in
@@ -52,17 +56,18 @@ layers() { # address,address layer...
 		set_sa s "src $a2 dst $a1 proto esp spi 0x20$n reqid 20$n $words aead $aead $key 128 $encap ${sel[1]} $tx"
 		tmpl12[n]=" tmpl src $a1 dst $a2 proto esp reqid 10$n mode $mode"
 		tmpl21[n]=" tmpl src $a2 dst $a1 proto esp reqid 20$n mode $mode"
-		# ESP that comes out of a tunnel: kernels from 6.3 on ask a policy about it, too
-		if [[ $mode == tunnel && $n -gt 1 ]]; then
-			middle+=("$n $b1 $b2")
+		# ESP that comes out of a tunnel: kernels from 6.3 on ask a policy about it, too. EESP also if
+		# it comes out of transport mode, where the kernel knows ESP, and goes on by itself
+		if [[ ($mode == tunnel || $below == 253) && $n -gt 1 ]]; then
+			middle+=("$n $b1 $b2 $below")
 		fi
 		b1=$a1 b2=$a2
 	done
 	for layer in "${middle[@]}"; do
-		read -r n b1 b2 <<<"$layer"
-		echo "xfrm policy add src $b1 dst $b2 proto esp dir in priority 5 ${tmpl12[*]:n}" \
+		read -r n b1 b2 below <<<"$layer"
+		echo "xfrm policy add src $b1 dst $b2 proto $below dir in priority 5 ${tmpl12[*]:n}" \
 			>>"$tmp/s.lines"
-		echo "xfrm policy add src $b2 dst $b1 proto esp dir in priority 5 ${tmpl21[*]:n}" \
+		echo "xfrm policy add src $b2 dst $b1 proto $below dir in priority 5 ${tmpl21[*]:n}" \
 			>>"$tmp/c.lines"
 	done
 	cat >>"$tmp/c.lines" <<-EOF
@@ -124,7 +129,7 @@ nested() { # path 4|6 @ layer...
 	done
 	expect "clear packets" "$(tcpdump -nn -r "$tmp/pcap" 'tcp or udp port 7' 2>/dev/null)" ''
 	# The outermost is all that is to be seen. Once for each is enough: it takes its time
-	[[ $path-$family-$# == on-4-2 && $* != *plain* ]] || return 0
+	[[ $path-$family-$# == on-4-2 && $* != *@(plain|eesp)* ]] || return 0
 	[[ $kind != udp ]] || encap=4500
 	key_for "0x10$n"
 	reference_end "0x10$n" "$key" "$mode" "$a1" "$a2" "$encap" "$encap" '' >"$tmp/sa"
@@ -434,6 +439,13 @@ ways 'off-6 on-4' "tunnel in transport" nested @i ext,tunnel,@o ext,transport,@o
 ways 'on-4 off-6' "transport in UDP" nested @i ext,transport,@i udp,tunnel,@o
 ways 'on-6 off-4' "BEET in tunnel" nested @i ext,beet,@m ext,tunnel,@o
 ways 'on-4 off-4' "tunnel for IPv4 in one for IPv6" nested @i ext,tunnel,@m6 ext,tunnel,@o
+ways 'on-4 off-6' "eesp: tunnel in tunnel" nested @i eesp,tunnel,@m eesp,tunnel,@o
+ways 'on-6 off-4' "eesp: transport in tunnel" nested @i eesp,transport,@i ext,tunnel,@o
+ways 'on-4 off-6 off-4' "eesp: transport in transport" nested @o eesp,transport,@o eesp,transport,@o
+ways 'on-6 off-4' "eesp: in plain transport" nested @o eesp,transport,@o plain,transport,@o
+ways 'off-6 on-4' "eesp: plain transport in it" nested @o plain,transport,@o eesp,transport,@o
+ways 'on-4 off-6' "eesp: BEET in tunnel" nested @i eesp,beet,@m eesp,tunnel,@o
+ways 'on-4 off-4' "eesp: in a plain tunnel" nested @i eesp,tunnel,@m plain,tunnel,@o
 # The kernel takes no transport mode of another family than the packet's in such a chain
 ways 'on-6 off-4' "five" nested @i ext,transport,@i ext,tunnel,@m plain,transport,@m \
 	ext,tunnel,@o ext,transport,@o
