@@ -25,6 +25,7 @@ import contextlib
 import errno
 import ipaddress
 import itertools
+import os
 import pathlib
 import re
 import socket
@@ -55,11 +56,11 @@ def names(enum, prefix):
 
 @contextlib.contextmanager
 def namespace(name):
-    """Sockets that are opened within are another namespace's."""
+    """Sockets that are opened within are another namespace's: of that name, or file."""
     import ctypes  # most do not need it, and it takes its time
 
     libc = ctypes.CDLL(None, use_errno=True)
-    with open("/proc/self/ns/net") as here, open(f"/run/netns/{name}") as there:
+    with open("/proc/self/ns/net") as here, open(os.path.join("/run/netns", name)) as there:
         if libc.setns(there.fileno(), CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), name)
         try:

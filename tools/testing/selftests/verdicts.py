@@ -51,7 +51,7 @@ from ears import PACKET_OUTGOING, PROTO_ICMPV6, Datagrams, Raw, Tap
 SHOWN_PROBLEMS = 10
 FACTOR = int(os.environ.get("TIME_FACTOR", "1"))
 # (Nothing takes that long; a machine that others use as well may stop for a while)
-TIMEOUT = 60 * FACTOR
+TIMEOUT = int(os.environ.get("WAIT", "60")) * FACTOR
 
 # Documentation/counters.rst: what goes along in xfrm_stat on our own path
 XFRM_STAT = {
