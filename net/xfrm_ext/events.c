@@ -94,21 +94,23 @@ void xe_event_rx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 subspace)
 }
 
 /**
- * xe_event_window_drop - a window has refused a packet
+ * xe_event_window_drops - windows have refused packets
  * @sa: SA
- * @subspace: of the packet
+ * @subspace: of the last one
+ * @n: how many of xe_alarm::drops are new
  *
  * Context: any.
  */
-void xe_event_window_drop(struct xe_sa *sa, u32 subspace)
+void xe_event_window_drops(struct xe_sa *sa, u32 subspace, unsigned int n)
 {
 	struct xe_alarm *a = &sa->alarm;
 	unsigned long since = READ_ONCE(a->since), now = jiffies;
+	unsigned int drops = atomic_read(&a->drops);
 
 	if (time_after(now, since + XE_EVENT_REST) &&
 	    cmpxchg(&a->since, since, now) == since)
-		atomic_set(&a->drops, 0);
-	if (atomic_inc_return(&a->drops) == XE_DROPS_ALARM &&
+		WRITE_ONCE(a->drops_since, drops - n);
+	if (drops - READ_ONCE(a->drops_since) >= XE_DROPS_ALARM &&
 	    xe_event_due(&a->drops_next))
 		xe_event_rx(sa, XFRM_EXT_CMD_WINDOW_DROPS, subspace);
 }
@@ -165,9 +167,18 @@ static bool xe_event_authentic(const struct xe_sa *sa)
  */
 void xe_event_forged(struct xe_sa *sa)
 {
-	u32 n = atomic_inc_return(&sa->alarm.forged);
+	struct xe_alarm *a = &sa->alarm;
+	u32 n;
 
-	if (n >= XE_FORGED_ALARM && is_power_of_2(n) && !xe_event_authentic(sa))
+	/* From then on nothing is written that another CPU may have */
+	if (READ_ONCE(a->authentic))
+		return;
+	n = atomic_inc_return(&a->forged);
+	if (n < XE_FORGED_ALARM || !is_power_of_2(n))
+		return;
+	if (xe_event_authentic(sa))
+		WRITE_ONCE(a->authentic, true);
+	else
 		xe_event(sa, XFRM_EXT_CMD_NONE_AUTHENTIC, xe_put_forged, n);
 }
 

@@ -30,13 +30,14 @@ static int xe_refuse(const struct xe_sa *sa, enum xfrm_ext_stat stat,
 }
 
 static int xe_refuse_number(struct xe_sa *sa, const struct sk_buff *skb,
-			    struct xe_window *w, enum xe_verdict verdict,
-			    struct xe_seq seq, bool fast)
+			    enum xe_verdict verdict, struct xe_seq seq,
+			    bool fast)
 {
-	if (w)
-		xe_window_refused(w, verdict);
+	unsigned int n = xe_subspace_refused(sa, seq.subspace, verdict);
+
+	if (unlikely(n))
+		xe_event_window_drops(sa, seq.subspace, n);
 	xe_audit_replay(sa, skb, seq);
-	xe_event_window_drop(sa, seq.subspace);
 	return xe_refuse(sa, verdict == XE_REPLAY ? XFRM_EXT_STAT_RX_REPLAY :
 						    XFRM_EXT_STAT_RX_TOO_OLD,
 			 seq, fast, -EINVAL);
@@ -58,7 +59,7 @@ static int xe_sn_verify(struct xe_sa *sa, const struct sk_buff *skb,
 				 -ENOMEM);
 	verdict = xe_window_update(w, seq.sn);
 	if (verdict != XE_FRESH)
-		return xe_refuse_number(sa, skb, w, verdict, seq, fast);
+		return xe_refuse_number(sa, skb, verdict, seq, fast);
 	if (unlikely(first))
 		xe_event_rx(sa, XFRM_EXT_CMD_FIRST_USE, seq.subspace);
 	return 0;
@@ -361,7 +362,7 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	}
 	w = xe_window_seen(sa, seq.subspace);
 	if (unlikely(!whole))
-		return xe_refuse_number(sa, skb, w, XE_TOO_OLD, seq, fast);
+		return xe_refuse_number(sa, skb, XE_TOO_OLD, seq, fast);
 	if (!seq.sn) {
 		xe_audit_replay(sa, skb, seq);
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_ZERO, seq, fast,
@@ -370,8 +371,7 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	if (w) {
 		verdict = xe_window_check(w, seq.sn);
 		if (verdict != XE_FRESH)
-			return xe_refuse_number(sa, skb, w, verdict, seq,
-						fast);
+			return xe_refuse_number(sa, skb, verdict, seq, fast);
 	}
 
 	nfrags = private ? skb_shinfo(skb)->nr_frags + 1 :

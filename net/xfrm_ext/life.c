@@ -163,6 +163,8 @@ static void xe_life_free(struct xe_sa *sa)
 {
 	if (sa->listens)
 		xe_listen_put();
+	/* Nobody has seen it if it was never set up, and then there is nothing */
+	xe_subspaces_settle(sa);
 	/* If packets could be carried by it, it is what others knew it as */
 	xe_numbers_put(sa->numbers, xe_sa_set_up(sa) || xe_sa_held(sa) ?
 				    &sa->params : NULL);

@@ -115,6 +115,7 @@ int xe_message_put_rx(struct sk_buff *skb, const struct xe_sa *sa, u32 id)
 
 	if (!w)
 		return 0;
+	xe_subspaces_settle(sa);
 	nest = nla_nest_start(skb, XFRM_EXT_A_RX_SUBSPACE);
 	if (!nest || nla_put_u32(skb, XFRM_EXT_SUBSPACE_ID, id) ||
 	    nla_put_u64_64bit(skb, XFRM_EXT_SUBSPACE_HIGHEST,

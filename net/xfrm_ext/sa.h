@@ -154,11 +154,13 @@ struct xe_numbers {
  * @finished: of all CPUs' packets, those that came back from it here
  * @standin: what received packets have in their secpath, or NULL
  * @reassembled: packets that have come as fragments
+ * @refused: what windows have refused here and not counted yet, see
+ *           xe_subspace_refused()
  * @folded_packets: how much of @packets is in xfrm_state::curlft already
  * @folded_bytes: how much of @bytes is
  *
  * @stat is written by the owning CPU in any context, the next ten with BH off;
- * the last two by anyone who holds xfrm_state::lock.
+ * @refused by anyone; the last two by anyone who holds xfrm_state::lock.
  */
 struct xe_cpu {
 	u64 stat[XFRM_EXT_STAT_MAX + 1];
@@ -172,26 +174,31 @@ struct xe_cpu {
 	u64 finished;
 	struct xfrm_state *standin;
 	u64 reassembled;
+	atomic64_t refused;
 	u64 folded_packets;
 	u64 folded_bytes;
 };
 
 /**
  * struct xe_alarm - keeps events rare that somebody without the key can cause
- * @since: jiffies when the ten seconds began that @drops is of
- * @drops: packets that windows have refused in it
+ * @since: jiffies when the ten seconds began that @drops_since is of
+ * @drops: packets that windows have refused, but for xe_cpu::refused
+ * @drops_since: @drops of then
  * @drops_next: jiffies before which no such event is sent again; 0: none was
  * @range_next: the same for Subspace IDs out of range
- * @forged: packets with a bad ICV before the first good one
+ * @forged: packets with a bad ICV before somebody saw that there was a good one
+ * @authentic: that somebody
  * @echo_since: jiffies when the second began that @echoes is of
  * @echoes: packets of ESP Echo that have come in it
  */
 struct xe_alarm {
 	unsigned long since;
 	atomic_t drops;
+	unsigned int drops_since;
 	unsigned long drops_next;
 	unsigned long range_next;
 	atomic_t forged;
+	bool authentic;
 	unsigned long echo_since;
 	atomic_t echoes;
 };
@@ -277,7 +284,6 @@ struct xe_sub {
  * @out_of_range: 1 + the first Subspace ID that was none of ours; 0: none was
  * @fragment_max: octets of the largest fragment that an authentic packet came in; 0: none
  *                came as fragments
- * @alarm: when events were sent last
  * @cpu: counters and credit
  * @home: the CPU whose packets have @x itself in their secpath; -1: none yet
  * @lock: protects @state, @reason, @hashed and changes of the receive table
@@ -288,6 +294,8 @@ struct xe_sub {
  * @serial: order in that list
  * @made_by: the rule whose totals it counts for, or NULL; under xe_net::lock
  * @rule_list: its place among the SAs of that
+ * @alarm: when events were sent last; on lines of its own, for somebody without the key has
+ *         us write there, and packets that are accepted need the others
  */
 struct xe_sa {
 	struct xfrm_type type;
@@ -318,7 +326,6 @@ struct xe_sa {
 	struct xe_window **rx;
 	u32 out_of_range;
 	u32 fragment_max;
-	struct xe_alarm alarm;
 	struct xe_cpu __percpu *cpu;
 	int home;
 	spinlock_t lock; /* protects state, reason, hashed, table changes */
@@ -329,6 +336,7 @@ struct xe_sa {
 	u64 serial;
 	struct xe_rule *made_by;
 	struct list_head rule_list;
+	struct xe_alarm alarm ____cacheline_aligned_in_smp;
 };
 
 /* No packet comes so: see xe_sa::encap_type */
@@ -405,6 +413,10 @@ struct xe_counter *xe_counter_make(struct xe_sa *sa, u32 place, gfp_t gfp,
 				   bool *first);
 struct xe_window *xe_window_make(struct xe_sa *sa, u32 subspace, gfp_t gfp,
 				 bool *first);
+void xe_subspaces_settle(const struct xe_sa *sa);
+/* BH off: */
+unsigned int xe_subspace_refused(struct xe_sa *sa, u32 subspace,
+				 enum xe_verdict verdict);
 
 static inline struct xe_counter *xe_counter_seen(const struct xe_sa *sa,
 						 u32 place)

@@ -87,7 +87,7 @@ static inline bool xe_sa_ready(const struct xe_sa *sa)
 /* events.c APIs: any context */
 void xe_event_tx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 place);
 void xe_event_rx(struct xe_sa *sa, enum xfrm_ext_cmd cmd, u32 subspace);
-void xe_event_window_drop(struct xe_sa *sa, u32 subspace);
+void xe_event_window_drops(struct xe_sa *sa, u32 subspace, unsigned int n);
 void xe_event_forged(struct xe_sa *sa);
 void xe_event_out_of_range(struct xe_sa *sa, u32 subspace);
 /* BH off: */

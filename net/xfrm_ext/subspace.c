@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Where counters and windows are kept: a pointer for each subspace of a key,
- * and behind it memory from its first packet on.
+ * and behind it memory from its first packet on. And how many numbers windows refuse.
  */
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -224,4 +224,97 @@ struct xe_window *xe_window_make(struct xe_sa *sa, u32 subspace, gfp_t gfp,
 out:
 	xe_memory_give(sa->xn, octets);
 	return w;
+}
+
+/*
+ * What a CPU keeps of numbers that were refused: Subspace ID, replays, too old. Somebody
+ * who sends the same packet again and again, to all CPUs, has none of them write what
+ * others have, but once in so many.
+ */
+#define XE_REFUSED_MANY		16
+#define XE_REFUSED_ID		48
+#define XE_REFUSED_REPLAYS	24
+#define XE_REFUSED_MASK		((1ULL << XE_REFUSED_REPLAYS) - 1)
+
+static unsigned int refused_replays(u64 refused)
+{
+	return refused >> XE_REFUSED_REPLAYS & XE_REFUSED_MASK;
+}
+
+static unsigned int refused_too_old(u64 refused)
+{
+	return refused & XE_REFUSED_MASK;
+}
+
+/* Into the window's counts, if there is one, and the SA's; returns how many */
+static unsigned int refused_settle(const struct xe_sa *sa, u64 refused)
+{
+	struct xe_window *w = xe_window_seen(sa, refused >> XE_REFUSED_ID);
+	unsigned int replays = refused_replays(refused);
+	unsigned int too_old = refused_too_old(refused);
+
+	if (w)
+		xe_window_refused(w, replays, too_old);
+	atomic_add(replays + too_old, &((struct xe_sa *)sa)->alarm.drops);
+	return replays + too_old;
+}
+
+/**
+ * xe_subspace_refused - a number has been refused
+ * @sa: SA
+ * @subspace: below params.rx_subspaces
+ * @verdict: XE_REPLAY or XE_TOO_OLD, of the window or because there would be none
+ *
+ * Context: BH off.
+ * Return: how many are in the counts of window and SA that were not there before:
+ *         none, mostly.
+ */
+unsigned int xe_subspace_refused(struct xe_sa *sa, u32 subspace,
+				 enum xe_verdict verdict)
+{
+	atomic64_t *here = &this_cpu_ptr(sa->cpu)->refused;
+	u64 one = (u64)subspace << XE_REFUSED_ID, now, settled;
+	s64 was = atomic64_read(here);
+
+	one += verdict == XE_REPLAY ? 1ULL << XE_REFUSED_REPLAYS : 1;
+	/* Without a window it is none of a window's that comes to be later */
+	if (unlikely(!xe_window_seen(sa, subspace)))
+		return refused_settle(sa, one);
+	do {
+		settled = 0;
+		if (!was) {
+			now = one;
+		} else if ((u64)was >> XE_REFUSED_ID == subspace) {
+			now = was + (one & ~(~0ULL << XE_REFUSED_ID));
+		} else {
+			settled = was;
+			now = one;
+		}
+		if (refused_replays(now) + refused_too_old(now) ==
+		    XE_REFUSED_MANY) {
+			settled = now;
+			now = 0;
+		}
+	} while (!atomic64_try_cmpxchg_relaxed(here, &was, now));
+	return settled ? refused_settle(sa, settled) : 0;
+}
+
+/**
+ * xe_subspaces_settle - have windows count all that they have refused so far
+ * @sa: SA
+ *
+ * For whoever asks how many; and counts do not fall.
+ *
+ * Context: any.
+ */
+void xe_subspaces_settle(const struct xe_sa *sa)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		atomic64_t *there = &per_cpu_ptr(sa->cpu, cpu)->refused;
+
+		if (atomic64_read(there))
+			refused_settle(sa, atomic64_xchg(there, 0));
+	}
 }

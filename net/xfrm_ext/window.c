@@ -268,13 +268,17 @@ void xe_window_forward(struct xe_window *w, u64 sn)
 }
 
 /**
- * xe_window_refused - count a packet that a verdict has refused
+ * xe_window_refused - count packets that a verdict has refused
  * @w: window
- * @verdict: XE_REPLAY or XE_TOO_OLD, of a look or of the decision
+ * @replays: how many by XE_REPLAY, of a look or of the decision
+ * @too_old: the same by XE_TOO_OLD
  */
-void xe_window_refused(struct xe_window *w, enum xe_verdict verdict)
+void xe_window_refused(struct xe_window *w, u64 replays, u64 too_old)
 {
-	atomic64_inc(verdict == XE_REPLAY ? &w->replays : &w->too_old);
+	if (replays)
+		atomic64_add(replays, &w->replays);
+	if (too_old)
+		atomic64_add(too_old, &w->too_old);
 }
 
 /**

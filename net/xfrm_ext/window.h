@@ -38,7 +38,8 @@ enum xe_verdict {
  *
  * Nothing here is written for a packet that arrives in order, but by one in
  * XE_WORD_NUMBERS: CPUs that share the window read this line and fight over
- * the words of the ring only.
+ * the words of the ring only. What is refused, which anybody can send as often
+ * as he likes, is counted on a line of its own.
  */
 struct xe_window {
 	atomic64_t	*ring;
@@ -48,7 +49,7 @@ struct xe_window {
 	atomic64_t	floor;
 	atomic64_t	gone;
 	atomic64_t	backtrack;
-	atomic64_t	replays;
+	atomic64_t	replays ____cacheline_aligned_in_smp;
 	atomic64_t	too_old;
 } ____cacheline_aligned_in_smp;
 
@@ -59,7 +60,7 @@ size_t xe_window_bytes(u32 size);
 enum xe_verdict xe_window_check(const struct xe_window *w, u64 sn);
 enum xe_verdict xe_window_update(struct xe_window *w, u64 sn);
 void xe_window_forward(struct xe_window *w, u64 sn);
-void xe_window_refused(struct xe_window *w, enum xe_verdict verdict);
+void xe_window_refused(struct xe_window *w, u64 replays, u64 too_old);
 u64 xe_window_top(const struct xe_window *w);
 u64 xe_window_packets(const struct xe_window *w);
 

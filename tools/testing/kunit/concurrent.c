@@ -142,7 +142,8 @@ static void deliver_one(struct deliverer *d, u64 n)
 		break;
 	}
 	if (verdict != XE_FRESH)
-		xe_window_refused(s->w, verdict);
+		xe_window_refused(s->w, verdict == XE_REPLAY,
+				  verdict == XE_TOO_OLD);
 }
 
 static int deliver(void *data)

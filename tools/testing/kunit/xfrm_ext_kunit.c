@@ -52,7 +52,8 @@ static enum xe_verdict window_try(struct kunit *test, struct xe_window *w,
 
 	KUNIT_EXPECT_EQ_MSG(test, look, verdict, "check of %llu", sn);
 	if (verdict != XE_FRESH)
-		xe_window_refused(w, verdict);
+		xe_window_refused(w, verdict == XE_REPLAY,
+				  verdict == XE_TOO_OLD);
 	return verdict;
 }
 
@@ -124,6 +125,29 @@ static void window_boundaries(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		window_expect(test, w, cases[i].sn, cases[i].verdict);
+}
+
+/* Whoever sends a packet again has no line written that those need who send new ones */
+static void window_quiet(struct kunit *test)
+{
+	u32 L = 64;
+	struct xe_window *w = window_new(test, L);
+	u64 line = offsetof(struct xe_window, newest) / SMP_CACHE_BYTES;
+	struct xe_window was;
+	u64 at;
+
+	static_assert(offsetof(struct xe_window, ring) / SMP_CACHE_BYTES ==
+		      offsetof(struct xe_window, newest) / SMP_CACHE_BYTES);
+	KUNIT_EXPECT_EQ(test, (unsigned long)w % SMP_CACHE_BYTES, 0);
+	window_expect(test, w, 2 * L, XE_FRESH);
+	was = *w;
+	window_expect(test, w, 2 * L, XE_REPLAY);
+	window_expect(test, w, L, XE_TOO_OLD);
+	for (at = 0; at < sizeof(*w); at++)
+		if (((u8 *)w)[at] != ((u8 *)&was)[at])
+			KUNIT_EXPECT_NE(test, at / SMP_CACHE_BYTES, line);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&w->replays), 1);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&w->too_old), 1);
 }
 
 /* Every number once in order, once more, then a whole window backwards */
@@ -294,8 +318,8 @@ static void window_memory(struct kunit *test)
 	struct xe_window *w = window_new(test, L);
 	size_t ring = L < 128 ? 64 : L / 2;
 
-	KUNIT_EXPECT_EQ(test, xe_window_bytes(L), 64 + ring);
-	KUNIT_EXPECT_EQ(test, ksize(w), 64);
+	KUNIT_EXPECT_EQ(test, xe_window_bytes(L), 128 + ring);
+	KUNIT_EXPECT_EQ(test, ksize(w), 128);
 	KUNIT_EXPECT_EQ(test, ksize(w->ring), ring);
 }
 
@@ -390,6 +414,7 @@ static struct kunit_case window_cases[] = {
 	KUNIT_CASE_PARAM(window_turns, window_size_gen_params),
 	KUNIT_CASE_PARAM(window_walk, window_size_gen_params),
 	KUNIT_CASE_PARAM(window_memory, window_size_gen_params),
+	KUNIT_CASE(window_quiet),
 	KUNIT_CASE(window_set),
 	{}
 };

@@ -188,8 +188,8 @@ windows() {
 	refused=$(stat "$user" 0x100 rx-nomem-window)
 	echo "# $used octets of $max, $refused packets refused"
 	expect "drops" "$(drops "$user" 0x100)" "rx-nomem-window $refused"
-	# A window takes 64 + 65536 / 2 octets
-	expect "windows" $((64 - refused)) $(((max - (used - (64 - refused) * 32832)) / 32832))
+	# A window takes 128 + 65536 / 2 octets
+	expect "windows" $((64 - refused)) $(((max - (used - (64 - refused) * 32896)) / 32896))
 	((refused > 0 && used <= max))
 	expect "listed" "$(block "$user" 0x100 -s | grep -c 'rx-subspace ')" $((64 - refused))
 	bound $((64 << 20))
@@ -197,7 +197,7 @@ windows() {
 	wait_for 10 received "$user" 0x100 128
 	expect "drops" "$(drops "$user" 0x100)" "rx-nomem-window $refused"
 	expect "listed" "$(block "$user" 0x100 -s | grep -c 'rx-subspace ')" 64
-	expect "memory" "$(stat "$user" 0x100 memory)" $((64 * (8 + 8 + 64 + 32832)))
+	expect "memory" "$(stat "$user" 0x100 memory)" $((64 * (8 + 8 + 64 + 32896)))
 	gone "$user"
 }
 
@@ -217,7 +217,7 @@ counters() {
 	expect "account" "$(netns_memory "$user" -all)" "$used"
 	refused "no memory for a counter of 64 octets: the namespace's SAs take $used of at most $used (netns_memory_max)" \
 		ip -n "$user" xfrm ext set dst 127.0.0.2 spi 0x100 tx-subspace 5 highest 10
-	refused "no memory for a window of 128 octets: the namespace's SAs take $used of at most $used (netns_memory_max)" \
+	refused "no memory for a window of 192 octets: the namespace's SAs take $used of at most $used (netns_memory_max)" \
 		ip -n "$user" xfrm ext set dst 127.0.0.2 spi 0x100 rx-subspace 5 highest 10
 	gone "$user"
 }
