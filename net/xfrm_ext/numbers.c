@@ -396,16 +396,26 @@ void xe_numbers_floor(struct xe_numbers *n, u64 seq)
 	}
 }
 
-/* What another machine may have used is not known: somebody will say it */
-static void xe_numbers_hold(struct xe_numbers *n)
+/**
+ * xe_numbers_hold - what another machine may have used is not known: somebody will say it
+ * @n: numbers of an SA that is being put into place, and is held
+ *
+ * Not before: an SA that comes to nothing leaves those alone that have its key.
+ *
+ * Context: any.
+ */
+void xe_numbers_hold(struct xe_numbers *n)
 {
+	struct xe_counter *c;
 	u32 i;
 
-	lockdep_assert_held(&n->xn->numbers_lock);
-	n->held = true;
-	for (i = 0; i < n->params.tx_subspaces; i++)
-		if (n->tx[i])
-			WRITE_ONCE(n->tx[i]->set, false);
+	WRITE_ONCE(n->held, true);
+	for (i = 0; i < n->params.tx_subspaces; i++) {
+		/* Pairs with the cmpxchg() in xe_counter_make() */
+		c = smp_load_acquire(&n->tx[i]);
+		if (c)
+			WRITE_ONCE(c->set, false);
+	}
 }
 
 /**
@@ -450,14 +460,12 @@ static struct xe_numbers *xe_numbers_share(struct xe_numbers *n,
 			  xe_numbers_left(n));
 		return ERR_PTR(-EEXIST);
 	}
-	if (n->held && !(params->flags & XFRM_EXT_SA_F_HOLD)) {
+	if (READ_ONCE(n->held) && !(params->flags & XFRM_EXT_SA_F_HOLD)) {
 		xe_extack(extack,
 			  "key is that of a held SA, whose counters nobody has set: hold on, set, release");
 		return ERR_PTR(-EEXIST);
 	}
 	xe_numbers_busy(n);
-	if (params->flags & XFRM_EXT_SA_F_HOLD)
-		xe_numbers_hold(n);
 	xe_numbers_start(n, params->tx_start);
 	return n;
 }

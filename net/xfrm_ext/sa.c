@@ -398,6 +398,8 @@ void xe_sa_publish(struct xe_sa *sa)
 			}
 		}
 		sa->reason = reason;
+		if (!reason && sa->params.flags & XFRM_EXT_SA_F_HOLD)
+			xe_numbers_hold(sa->numbers);
 		/* Pairs with the acquires in xe_sa_set_up() and xe_put_state() */
 		smp_store_release(&sa->state,
 				  reason ? XFRM_EXT_STATE_FAILED :

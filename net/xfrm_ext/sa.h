@@ -102,7 +102,7 @@ struct xe_params {
  * @keep: also if none has been used: who makes an SA again that nobody announced
  *        does not know
  * @rule: xe_rule::pref of the rule that the first of these SAs was made by, or 0
- * @held: and is to wait until its counters have been set; cleared under no lock
+ * @held: and is to wait until its counters have been set; under no lock
  * @stripped: @tx and @rx are gone, for want of memory: no SA can have the key
  * @xn: namespace's part; an SA or the namespace itself keeps it alive
  * @params: what the first of these SAs was, and when one has gone, that; tx_start moves on
@@ -467,6 +467,7 @@ void xe_numbers_start(struct xe_numbers *n, u64 start);
 void xe_numbers_floor(struct xe_numbers *n, u64 seq);
 void xe_numbers_put(struct xe_numbers *n, const struct xe_params *last);
 void xe_numbers_params(const struct xe_numbers *n, struct xe_params *params);
+void xe_numbers_hold(struct xe_numbers *n);
 void xe_numbers_release(struct xe_numbers *n, u64 gap, u64 sn_max);
 bool xe_numbers_make_room(struct xe_net *xn, u64 octets);
 void xe_numbers_init_net(struct xe_net *xn);

@@ -20,7 +20,12 @@ export HITS=$tmp/hits
 which=calls
 # One fault, in one way
 [[ ! $quick ]] || which=call
-[[ ! -e /proc/thread-self/fail-nth ]] || which=call,allocations
+if [[ -e /proc/thread-self/fail-nth ]]; then
+	which=call,allocations
+	# Those that may wait, too
+	echo N >/sys/kernel/debug/failslab/ignore-gfp-wait
+	echo 0 >/sys/kernel/debug/failslab/verbose
+fi
 
 scenarios() { # faults name...
 	flush
@@ -164,7 +169,7 @@ run "the module" scenarios "${which%%,*}" load "$kos/xfrm_ext.ko"
 insmod "$kos/xfrm_ext.ko"
 run_full eesp scenarios "$which" eesp
 for name in announced announced6 cbc rule or-plain daemon again forgotten migrate held \
-	rule-add rule-del rule-get rule-refuses announce get dump caps totals dummy dummy6; do
+	not-held rule-add rule-del rule-get rule-refuses announce get dump caps totals dummy dummy6; do
 	run "$name" scenarios "$which" "$name"
 done
 run "a namespace" scenarios "${which%%,*}" netns

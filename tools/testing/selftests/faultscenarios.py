@@ -25,7 +25,7 @@ from genl import CLONE_NEWNET, NLM_F_DUMP, NUMBERS, Family, Netlink, Refused, at
 from xfrm import (NETLINK_XFRM, XFRM_EXT_SA_XFLAG, XFRM_MSG_UPDSA, delete, extended, larval,
                   migrate, states)
 
-SRC, DST, MOVED = "10.0.0.1", "10.0.0.2", "10.0.0.11"
+SRC, DST, MOVED, OTHER = "10.0.0.1", "10.0.0.2", "10.0.0.11", "10.0.0.9"
 SRC6, DST6 = "fd00::1", "fd00::2"
 REFCNT = "/sys/module/xfrm_ext/refcnt"
 FINIT_MODULE, DELETE_MODULE = 313, 176
@@ -291,6 +291,28 @@ def held(here, attempt):
     finish(here)
 
 
+# Another SA with the key of one that is there, held until somebody sets its counters, cannot be
+# made: the one that is there, and who makes that again, has nothing to wait for
+def not_held(here, attempt):
+    which = key()
+    here.ask("announce", *here.id(), *ESP64)
+    extended(here.xfrm, SRC, DST, str(here.spi), which)
+    here.ask("dummy", *here.id(), "dummy-subspace=0")
+    here.ask("announce", *here.id(OTHER), *ESP64, "flags=4")
+    attempt(lambda: extended(here.xfrm, SRC, OTHER, str(here.spi), which))
+    here.open()
+    if len(here.there()) == 2:
+        need(here.known(OTHER)["state"] == HELD, "not held")
+        delete(here.xfrm, OTHER, str(here.spi))
+    else:
+        here.tries("withdraw", *here.id(OTHER))
+        delete(here.xfrm, DST, str(here.spi))
+        extended(here.xfrm, SRC, DST, str(here.spi), which, "marked=0")
+        need(here.known()["state"] == READY, "what failed has left it held")
+    here.tries("withdraw", *here.id(OTHER))
+    finish(here)
+
+
 # --- requests ------------------------------------------------------------------------
 
 def rules_of(here):
@@ -447,7 +469,7 @@ def loaded(path):
 SCENARIOS = {
     "announced": announced, "announced6": announced6, "eesp": announced_eesp, "cbc": announced_cbc,
     "rule": ruled, "or-plain": ruled_or_plain, "daemon": daemon, "again": again,
-    "forgotten": forgotten, "migrate": migrated, "held": held, "rule-add": rule_added,
+    "forgotten": forgotten, "migrate": migrated, "held": held, "not-held": not_held, "rule-add": rule_added,
     "rule-del": rule_deleted, "rule-get": rules_told, "rule-refuses": rule_refuses,
     "announce": announces, "withdraw": withdraws, "get": asked("get"), "dump": asked("dump"),
     "caps": asked("caps"), "totals": asked("totals"), "dummy": asked("dummy", "dummy-subspace=2"),
