@@ -271,14 +271,14 @@ static u8 xe_eesp_protocol(const struct xe_sa *sa, const struct sk_buff *skb)
 /*
  * What is before Sequence Number and IV in eesp, and whether they have come as they
  * shall. An SA of it takes no other format, whatever the kernel has found it for. Returns
- * the octets of options, all of the header linear, or minus the counter to drop
- * the packet for.
+ * the octets of options, all of the header linear, and what they come to, or minus the
+ * counter to drop the packet for.
  */
 static noinline int xe_eesp_header(const struct xe_sa *sa, struct sk_buff *skb,
-				   struct xe_seq *seq)
+				   struct xe_seq *seq,
+				   struct xe_eesp_options *o)
 {
 	unsigned int icv_len = sa->cipher.icv_len, at, len;
-	struct xe_eesp_options o;
 
 	if (!pskb_may_pull(skb, XE_EESP_LEN))
 		return -XFRM_EXT_STAT_RX_TRUNCATED;
@@ -290,10 +290,10 @@ static noinline int xe_eesp_header(const struct xe_sa *sa, struct sk_buff *skb,
 	at = XE_EESP_LEN + len + sa->cipher.iv_len;
 	if (skb->len < at + icv_len || !pskb_may_pull(skb, at))
 		return -XFRM_EXT_STAT_RX_TRUNCATED;
-	if (!xe_eesp_options(skb->data + XE_EESP_BASE_LEN, len, &o))
+	if (!xe_eesp_options(skb->data + XE_EESP_BASE_LEN, len, o))
 		return -XFRM_EXT_STAT_RX_HEADER;
-	if (o.crypt && (o.payload_at * 4 != at ||
-			at + o.exposed * 4 > skb->len - icv_len))
+	if (o->crypt && (o->payload_at * 4 != at ||
+			 at + o->exposed * 4 > skb->len - icv_len))
 		return -XFRM_EXT_STAT_RX_HEADER;
 	*seq = sa->format->parse(skb->data);
 	/* Beyond what windows remember, and what a sender of ours ever sends */
@@ -329,7 +329,8 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	struct sk_buff *trailer;
 	struct xe_window *w;
 	struct xe_op *op;
-	int nfrags, err, options;
+	int nfrags, err, options = 0;
+	struct xe_eesp_options o;
 	bool whole;
 
 	if (unlikely(!xe_sa_ready(sa)) &&
@@ -340,7 +341,7 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NO_SUBSPACES, seq, fast,
 				 -EINVAL);
 	if (xe_is_eesp(sa)) {
-		options = xe_eesp_header(sa, skb, &seq);
+		options = xe_eesp_header(sa, skb, &seq, &o);
 		if (options < 0)
 			return xe_refuse(sa, -options, seq, fast, -EINVAL);
 		hdr_len += options;
@@ -383,7 +384,14 @@ int xe_accept(struct xe_sa *sa, struct sk_buff *skb, crypto_completion_t done,
 	if (!op)
 		return xe_refuse(sa, XFRM_EXT_STAT_RX_NOMEM, seq, fast,
 				 -ENOMEM);
-	xe_format_frame(sa->format, &frame, skb->data, sa->params.trailer, seq);
+	/* Options are read once: anybody can send as many as there is room for */
+	xe_format_frame(sa->format, &frame, options ? NULL : skb->data,
+			sa->params.trailer, seq);
+	if (unlikely(options)) {
+		frame.hdr_len = hdr_len - sa->cipher.iv_len;
+		frame.crypt = o.crypt;
+		frame.exposed = o.exposed * 4;
+	}
 	op->seq = seq;
 	op->frame = frame;
 	op->fast = fast;
