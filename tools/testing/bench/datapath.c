@@ -12,6 +12,7 @@
  *   keep    the same [pages=1] [xdp=1]: what D was given is kept, CPU by CPU, for
  *           receivers; but for the headers in pages, or with room for XDP in front
  *   receive dev=D packets=N [cpus=N [scale=1]] [out=D] [gro=1]
+ *           [spoil=spi|icv|id|replay|options]
  *   inject  dev=D packets=N queued=N: of what all CPUs have kept, a packet of each in
  *           turn, so many leave by D, whose other end is a receiver's; no more than
  *           queued are on their way
@@ -362,6 +363,15 @@ static int bench_word(struct bench_run *run, const char *key, const char *value)
 		return kstrtouint(value, 0, &run->cpus);
 	if (!strcmp(key, "packets"))
 		return kstrtouint(value, 0, &run->packets);
+	if (!strcmp(key, "spoil")) {
+		static const char * const ways[] = {
+			"not", "spi", "icv", "id", "replay", "options",
+		};
+		int way = match_string(ways, ARRAY_SIZE(ways), value);
+
+		run->spoil = max(way, 0);
+		return min(way, 0);
+	}
 	if (!strcmp(key, "gro"))
 		return kstrtobool(value, &run->gro);
 	if (!strcmp(key, "pages"))

@@ -37,6 +37,12 @@ static __always_inline void bench_mark(const enum bench_marks n)
 		     : : "i" (n) : "memory");
 }
 
+/* Nothing; SPI of no SA; a bit of the ICV; ID of no subspace; the same packet again; options */
+enum bench_spoil {
+	BENCH_SPOIL_NOT, BENCH_SPOIL_SPI, BENCH_SPOIL_ICV, BENCH_SPOIL_ID,
+	BENCH_SPOIL_REPLAY, BENCH_SPOIL_OPTIONS,
+};
+
 /**
  * struct bench_run - a command, parsed
  * @net: namespace of whoever gave it
@@ -58,6 +64,7 @@ static __always_inline void bench_mark(const enum bench_marks n)
  * @keylen: octets
  * @assoc: octets of associated data
  * @decrypt: and not encrypt
+ * @spoil: what is wrong with what is received
  */
 struct bench_run {
 	struct net *net;
@@ -79,6 +86,7 @@ struct bench_run {
 	unsigned int keylen;
 	unsigned int assoc;
 	bool decrypt;
+	enum bench_spoil spoil;
 };
 
 /* When a batch was carried: while the other CPUs waited, or did the same */
@@ -135,6 +143,9 @@ void bench_keep_end(void);
 void bench_forget(void);
 int bench_flows_init(void);
 void bench_flows_exit(void);
+
+/* flood.c APIs: process context, on the CPU that will receive */
+int bench_flood(struct sk_buff_head *kept, enum bench_spoil how);
 
 /* hold.c APIs: process context */
 int bench_hold(const struct bench_run *run);

@@ -20,6 +20,8 @@
 #             gso: large packets that are cut, AES-128-GCM, for functions.py
 #             lines: all CPUs at once, for lines.py
 #             lines-many: 2, 4, 8 and 16 of them
+#             floods: what somebody without the key can send
+#             floods-lines: replays to all CPUs at once, for lines.py
 #             steer: one receive queue, with xfrm-ext-steer and without; in a guest that has it
 #
 # Each result is a line "= kernel=... meter=... dir=tx|rx variant=... alg=... len=...
@@ -35,7 +37,7 @@
 #   *-gro, *-pages              fed by napi_gro_receive(); and but for the headers in pages
 #   esp64-queue, esp64-steered  through a link with one receive queue; steered, besides
 #   esp64-steering              with insn, of that what CPU 0 does until the packet is in a queue
-# and dir is, besides, out and in: of a gateway that encrypts, and of one that decrypts;
+# and dir is, besides, flood-*: received, and refused for that reason; out and in: of a gateway that encrypts, and of one that decrypts;
 #   cipher                      the AEAD alone; alg is the kernel's name of it
 . "$(dirname "$0")/../selftests/lib.sh"
 
@@ -212,6 +214,30 @@ received() { # variant alg len cpus packets round
 measure() { # variant alg len cpus packets round
 	sent "$@"
 	received "$@"
+}
+
+# The kernel's counter that refuses them for what is wrong with them. Where there is no ID of a subspace,
+# or one that says nothing, it is the ICV that is wrong
+refuses() { # variant kind
+	case $2-$1 in
+	spi-*) echo XfrmInNoStates ;;
+	replay-* | id-esp64) echo XfrmInStateSeqError ;;
+	*) echo XfrmInStateProtoError ;;
+	esac
+}
+
+# None of them may arrive, or be refused by somebody else
+flood() { # variant kind cpus packets
+	local counter before
+
+	counter=$(refuses "$1" "$2")
+	order "t-$1" "keep $(flow 64 "$3" "$4")"
+	before=$(mib "r-$1" "$counter")
+	order "r-$1" "receive dev=sink packets=$4 cpus=$3 spoil=$2"
+	((arrived_ == 0 && packets_ == $3 * $4 &&
+		$(mib "r-$1" "$counter") - before == packets_)) ||
+		lost "flood of $2, $1"
+	arrived_=$packets_
 }
 
 # The first ones of a size, and of an SA, make what the others find
@@ -481,10 +507,15 @@ injected() { # variant len packets round
 }
 
 lost() { # variant...
-	ip netns exec r-esp64 grep -v -w 0 /proc/net/xfrm_stat
-	ip -n i-esp64 -s link show dev out
-	ip -n r-esp64 -s link show dev wan
-	ip -n r-esp64 -s xfrm state | grep -v aead
+	local n
+
+	for n in /run/netns/[ir]-*; do
+		n=${n##*/}
+		echo "# $n"
+		ip netns exec "$n" grep -v -w 0 /proc/net/xfrm_stat
+		ip -n "$n" -s link
+		ip -n "$n" -s xfrm state | grep -v aead
+	done
 	bail "$*: $arrived_ of $packets_ packets arrived"
 }
 
@@ -523,6 +554,40 @@ one_queue() { # packets
 			injected esp64-queue $len "$1" "${round#0}"
 			steered $len "$1" "${round#0}"
 		done
+	done
+}
+
+# Windows are in use; then of each kind. Legitimate ones, too: what they cost is in the share that
+# is left to them
+floods() {
+	local variant kind kinds
+
+	new_keys
+	for variant in stock esp64 esp eesp; do
+		sas $variant aes128
+		warm $variant 64 256
+		received $variant aes128 64 1 2048 1
+		kinds='spi icv id replay'
+		[[ $variant != eesp ]] || kinds+=' options'
+		for kind in $kinds; do
+			flood $variant "$kind" 1 128
+			flood $variant "$kind" 1 1024
+			say "flood-$kind" $variant aes128 64 1 1
+		done
+	done
+}
+
+# All CPUs at once, in one window
+flood_lines() {
+	local variant
+
+	new_keys
+	for variant in stock esp; do
+		sas $variant aes128
+		warm $variant 64 256
+		flood $variant replay "$cpus" 128
+		flood $variant replay "$cpus" 2048
+		say flood-replay $variant aes128 64 "$cpus" 1
 	done
 }
 
@@ -638,6 +703,14 @@ insn-functions)
 	variants=esp64
 	insn aes128 64
 	ciphers 64
+	cat /proc/kallsyms >/out/kallsyms
+	;;
+insn-floods)
+	floods
+	[[ ! -d /out ]] || cat /proc/kallsyms >/out/kallsyms
+	;;
+pps-floods-lines)
+	flood_lines
 	cat /proc/kallsyms >/out/kallsyms
 	;;
 insn-full)

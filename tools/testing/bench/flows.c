@@ -417,10 +417,11 @@ int bench_receive(struct bench_worker *w)
 	struct sk_buff_head *kept = per_cpu_ptr(&bench_kept, w->cpu);
 	const struct bench_run *run = w->run;
 	const u64 *arrivals = per_cpu_ptr(&bench_arrivals, w->cpu);
-	u64 before = READ_ONCE(*arrivals), t;
+	u64 before, t;
 	struct napi_struct *napi = NULL;
 	struct sk_buff *skb;
 	unsigned int n;
+	int err = 0;
 
 	if (run->gro) {
 		napi = per_cpu_ptr(&bench_napi, w->cpu);
@@ -429,8 +430,12 @@ int bench_receive(struct bench_worker *w)
 	}
 	skb_queue_walk(kept, skb)
 		receive_prepare(skb, run->dev);
+	if (run->spoil)
+		err = bench_flood(kept, run->spoil);
+	before = READ_ONCE(*arrivals);
+	/* Others wait for it in any case */
 	while ((n = bench_turn(w))) {
-		while (n-- && skb_queue_len(kept) >= BATCH) {
+		while (n-- && !err && skb_queue_len(kept) >= BATCH) {
 			t = ktime_get_ns();
 			bench_mark(BENCH_MARK_BEGIN);
 			local_bh_disable();
@@ -442,14 +447,14 @@ int bench_receive(struct bench_worker *w)
 		}
 	}
 	if (!run->out) {
-		receive_rest(arrivals, before + w->packets);
+		receive_rest(arrivals, before + (run->spoil ? 0 : w->packets));
 		w->arrived = READ_ONCE(*arrivals) - before;
 	}
 	if (napi) {
 		napi_disable(napi);
 		netif_napi_del(napi);
 	}
-	return 0;
+	return err;
 }
 
 /* What the other end of a link has taken from its queue */

@@ -16,8 +16,9 @@ from profile import symbols
 
 BATCH = 64
 SHOWN = 70
-VARIANTS = ("clear", "stock", "esp64", "clear-flowtable", "stock-flowtable", "esp64-flowtable",
-            "stock-offload", "clear-gro", "clear-gro-offload", "stock-gro-offload", "esp64-gro", "esp64-gro-offload",
+VARIANTS = ("clear", "stock", "esp64", "esp", "eesp", "clear-flowtable", "stock-flowtable",
+            "esp64-flowtable", "stock-offload", "clear-gro", "clear-gro-offload", "stock-gro-offload",
+            "esp64-gro", "esp64-gro-offload",
             "clear-pages-offload", "stock-pages-offload", "esp64-pages", "esp64-pages-offload",
             "cipher")
 

@@ -88,14 +88,17 @@ def main():
                 print(f"# {r['dir']} {r['variant']}, {r['cpus']} CPUs: "
                       f"{r['arrived']} of {r['packets']} packets arrived")
     counts = sorted({cpus for _, _, cpus in cells})
-    for way in ("tx", "rx"):
+    for way in [w for w in ("tx", "rx", "flood-replay") if any(w == c[0] for c in cells)]:
         by_function(way, [(f"{v} {cpus}" if len(counts) > 1 else v, c)
                           for (w, v, cpus), c in sorted(cells.items(), key=lambda x: (
                               list(NAMES).index(x[0][1]), x[0][2]))
                           if w == way and cpus in (counts[0], counts[-1])])
     for (way, variant, cpus), c in cells.items():
         more = f".{cpus}{SUFFIX[kernel]}" if len(counts) > 1 else ""
-        print(f"{way}.lines.{NAMES[variant]}{more} {sum(c[0].values()):.3f}")
+        # Ours is format esp, which has one window
+        name = "flood.replay.lines" + f".{variant}" * (variant == "stock") if "flood" in way else \
+            f"{way}.lines.{NAMES[variant]}"
+        print(f"{name}{more} {sum(c[0].values()):.3f}")
     if len(counts) > 1:
         draw(cells, kernel, sys.argv[4])
 

@@ -25,6 +25,7 @@ WAYS = ("tx", "rx")
 # The suffix of a figure's name says where it is from, if not from the first of these
 INSN = {"6.1-cloud": "", "7.3-bench": ".7.3"}
 PPS = {"7.3-uml": "", "6.1-cloud": ".tcg"}
+FLOODS = ("spi", "icv", "id", "replay")
 STEER = {"7.3-uml-bench": "", "6.1-cloud": ".tcg"}
 
 
@@ -117,6 +118,30 @@ class Bench:
         both = [self.insn(kernel, "rx", f"stock-gro-offload{more}") for more in ("-beside", "")]
         return both[0] / both[1] if all(both) else None
 
+    def flood(self, kernel, kind, variant):
+        """Instructions per packet of a flood."""
+        return self.insn(kernel, f"flood-{kind}", variant)
+
+    def flood_ratio(self, kernel, kind, variant):
+        """Ours by that of stock ESP; of what stock ESP has not, by a wrong ICV."""
+        both = [self.flood(kernel, kind, variant),
+                self.flood(kernel, "icv" if kind == "options" else kind, "stock")]
+        return both[0] / both[1] if all(both) else None
+
+    def flood_share(self, kernel, kind, variant):
+        """Of a receiver that is never idle, under as many packets of a flood as others: how many
+        of the others it does, by how many with stock ESP."""
+        costs = [(self.insn(kernel, "rx", v),
+                  self.flood(kernel, "icv" if (v, kind) == ("stock", "options") else kind, v))
+                 for v in ("stock", variant)]
+        return sum(costs[0]) / sum(costs[1]) if all(map(all, costs)) else None
+
+    def flood_share_worst(self, kernel, *variants):
+        """Of all floods."""
+        shares = [self.flood_share(kernel, kind, v) for v in variants
+                  for kind in FLOODS + ("options",) * (v == "eesp")]
+        return None if None in shares else min(shares)
+
     def scales(self, kernel, way, variant, alg="aes128", size="64"):
         """All CPUs over one, round by round."""
         for key, rounds in self.cells.items():
@@ -153,6 +178,14 @@ def figures(b):
                 b.offload_ratio(kernel, way, "-flowtable")
         out[f"rx.gro.insn.ratio{suffix}"] = b.gro_ratio(kernel, "gro", "64")
         out[f"rx.gro.pages.insn.ratio{suffix}"] = b.gro_ratio(kernel, "pages", "1420")
+        for kind in FLOODS:
+            out[f"flood.{kind}.insn.ratio{suffix}"] = b.flood_ratio(kernel, kind, "esp64")
+            for variant in ("esp", "eesp"):
+                out[f"flood.{variant}.{kind}.insn.ratio{suffix}"] = \
+                    b.flood_ratio(kernel, kind, variant)
+        out[f"flood.eesp.options.insn.ratio{suffix}"] = b.flood_ratio(kernel, "options", "eesp")
+        out[f"flood.share.ratio{suffix}"] = b.flood_share_worst(kernel, "esp64", "esp")
+        out[f"flood.eesp.share.ratio{suffix}"] = b.flood_share_worst(kernel, "eesp")
         out[f"plain.gro.insn.ratio{suffix}"] = b.gro_plain(kernel)
         out[f"cipher.insn{suffix}"] = b.insn(kernel, "tx", "cipher", "gcm(aes)")
         for name, variant in (("plain", "stock"), ("clear", "clear")):
@@ -220,6 +253,11 @@ def insn_table(b, kernel):
         if values:
             rows.append(f"{what} gateway: " + ", ".join(
                 f"{v} {value:.0f}" for v, value in zip(variants, values)))
+    for kind in FLOODS + ("options",):
+        values = [(v, b.flood(kernel, kind, v)) for v in ("stock", "esp64", "esp", "eesp")]
+        if any(value for _, value in values):
+            rows.append(f"flood of {kind}: " + ", ".join(
+                f"{v} {value:.0f}" for v, value in values if value))
     for way, what in (("tcp", "instructions for 1,000 octets"), ("retrans", "segments sent again")):
         values = [(k[3], b.get(*k)) for k in b.cells if k[:3] == (kernel, "insn", way)]
         if values:

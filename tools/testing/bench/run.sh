@@ -14,6 +14,10 @@
 #     forward-insn         the latter alone
 #     gro      instructions per packet that comes by GRO: 6.1 and 7.3
 #     gro-6.1, gro-7.3     one of them
+#     floods   instructions per packet of somebody who has no key: 6.1; and what replays write that
+#              other CPUs have, too
+#     floods-insn, floods-lines
+#              one of them
 #     steer    one SA through one receive queue, with xfrm-ext-steer and without: User-mode
 #              Linux, and QEMU
 #     steer-6.1, steer-uml, steer-tcg
@@ -27,6 +31,7 @@
 #     functions-forward    the same of gateways: 6.1
 #     functions-gro        the same of packets that come by GRO: 6.1
 #     functions-gro-7.3    the same on 7.3
+#     functions-floods     the same of floods: 6.1
 #     functions-gso        the same of packets that are cut: 6.1
 #     functions-gso-7.3    the same on 7.3
 #     lines    which cache lines two CPUs take from each other: 6.1
@@ -113,6 +118,11 @@ lines() { # kernel
 	plugged lines ,mem=1024,ahead=0 lines "$1" --mem 1024 --smp 2 --env METER=pps
 }
 
+# They keep pace: all replay at once
+flood_lines() { # kernel
+	plugged lines ,mem=1024,ahead=256 floods-lines "$1" --mem 1024 --smp 2 --env METER=pps
+}
+
 # How far CPUs may be apart is less than half a packet
 lines_many() { # kernel
 	plugged lines ,mem=1024,ahead=256 lines-many "$1" --mem 1024 --smp 16 --env METER=pps
@@ -137,7 +147,7 @@ rounds=()
 (($#)) || set -- all
 for part; do
 	case $part in
-	all) parts+=(window trailer tail memory insn pps forward sa) ;;
+	all) parts+=(window trailer tail memory insn pps forward floods sa) ;;
 	*) parts+=("$part") ;;
 	esac
 done
@@ -190,12 +200,19 @@ for part in "${parts[@]}"; do
 	steer-6.1) insn steer-6.1 steer 6.1-cloud --with steer ;;
 	steer-tcg) pps steer-tcg steer 6.1-cloud --with steer ;;
 	steer-uml) pps steer-uml steer 7.3-uml-bench --with steer ;;
+	floods)
+		insn floods-6.1 floods 6.1-cloud
+		flood_lines 6.1-cloud
+		;;
+	floods-insn) insn floods-6.1 floods 6.1-cloud ;;
+	floods-lines) flood_lines 6.1-cloud ;;
 	sa) guest sa --kernel 6.1-cloud --smp 2 "$here/sabytes.sh" ;;
 	profile) profile ;;
 	functions) functions 6.1-cloud ;;
 	functions-forward) functions 6.1-cloud forward ;;
 	functions-gro) functions 6.1-cloud gro ;;
 	functions-gro-7.3) functions 7.3-bench gro ;;
+	functions-floods) functions 6.1-cloud floods ;;
 	functions-gso) functions 6.1-cloud gso --append 'cryptomgr.notests=1 init_on_alloc=0' ;;
 	functions-gso-7.3) functions 7.3-bench gso --append 'cryptomgr.notests=1 init_on_alloc=0' ;;
 	functions-7.3) functions 7.3-bench ;;
