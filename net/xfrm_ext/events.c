@@ -4,7 +4,8 @@
  *
  * Those that an authenticated packet or our own sending causes come once for
  * each subspace. Those that anybody can cause who can send to us come once in
- * ten seconds for each SA, however hard he tries.
+ * ten seconds for each SA, however hard he tries; and so does what a peer does with each
+ * of its packets.
  *
  * All are best effort: without memory nobody hears of it, but the counters
  * tell.
@@ -55,6 +56,14 @@ static int xe_put_reassembled(struct sk_buff *skb, const struct xe_sa *sa,
 			      u32 fragment)
 {
 	return nla_put_u32(skb, XFRM_EXT_A_FRAGMENT_MAX, fragment);
+}
+
+/* Subspace, and from bit 16 on octets in clear */
+static int xe_put_crypt_offset(struct sk_buff *skb, const struct xe_sa *sa,
+			       u32 what)
+{
+	return xe_message_put_rx(skb, sa, what & 0xffff) ?:
+	       nla_put_u32(skb, XFRM_EXT_A_EXPOSED, what >> 16);
 }
 
 /* Has there been no such event for a while? Then there is one now. */
@@ -129,6 +138,23 @@ void xe_event_out_of_range(struct xe_sa *sa, u32 subspace)
 	if (xe_event_due(&sa->alarm.range_next))
 		xe_event(sa, XFRM_EXT_CMD_OUT_OF_RANGE, xe_put_out_of_range,
 			 subspace);
+}
+
+/**
+ * xe_event_crypt_offset - an authentic packet says more in clear than its SA accepts
+ * @sa: SA in eesp
+ * @subspace: of the packet; its window exists
+ * @exposed: octets in clear
+ *
+ * A key manager may end the SA: draft-ietf-ipsecme-eesp section 3.1.2.
+ *
+ * Context: any.
+ */
+void xe_event_crypt_offset(struct xe_sa *sa, u32 subspace, u8 exposed)
+{
+	if (xe_event_due(&sa->alarm.crypt_next))
+		xe_event(sa, XFRM_EXT_CMD_CRYPT_OFFSET, xe_put_crypt_offset,
+			 (u32)exposed << 16 | subspace);
 }
 
 /* Whether there was an authentic packet; it may have been dropped for what is in it */

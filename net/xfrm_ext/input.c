@@ -120,7 +120,7 @@ xe_accept_trailer(u32 trailer, struct sk_buff *skb, unsigned int at,
 
 /* The same of eesp, behind the ICV */
 static noinline enum xfrm_ext_stat
-xe_eesp_inside(const struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
+xe_eesp_inside(struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	       const struct xe_frame *frame, struct xe_inside *inside)
 {
 	unsigned int at = frame->hdr_len + sa->cipher.iv_len;
@@ -130,6 +130,7 @@ xe_eesp_inside(const struct xe_sa *sa, struct sk_buff *skb, struct xe_seq seq,
 	/* Its sender says in clear what it should not: draft, section 3.1.2 */
 	if (frame->crypt && frame->exposed + 1 > sa->params.rx_crypt_offset) {
 		xe_audit_crypt_offset(sa, skb, seq);
+		xe_event_crypt_offset(sa, seq.subspace, frame->exposed);
 		return XFRM_EXT_STAT_RX_CRYPT_OFFSET;
 	}
 	trailer = xe_eesp_trailer(sa, frame, skb, at);

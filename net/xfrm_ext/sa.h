@@ -180,12 +180,13 @@ struct xe_cpu {
 };
 
 /**
- * struct xe_alarm - keeps events rare that somebody without the key can cause
+ * struct xe_alarm - keeps events rare that others can cause as often as they like
  * @since: jiffies when the ten seconds began that @drops_since is of
  * @drops: packets that windows have refused, but for xe_cpu::refused
  * @drops_since: @drops of then
  * @drops_next: jiffies before which no such event is sent again; 0: none was
  * @range_next: the same for Subspace IDs out of range
+ * @crypt_next: the same for packets with too much in clear
  * @forged: packets with a bad ICV before somebody saw that there was a good one
  * @authentic: that somebody
  * @echo_since: jiffies when the second began that @echoes is of
@@ -197,6 +198,7 @@ struct xe_alarm {
 	unsigned int drops_since;
 	unsigned long drops_next;
 	unsigned long range_next;
+	unsigned long crypt_next;
 	atomic_t forged;
 	bool authentic;
 	unsigned long echo_since;

@@ -91,6 +91,7 @@ void xe_event_window_drops(struct xe_sa *sa, u32 subspace, unsigned int n);
 void xe_event_forged(struct xe_sa *sa);
 void xe_event_out_of_range(struct xe_sa *sa, u32 subspace);
 /* BH off: */
+void xe_event_crypt_offset(struct xe_sa *sa, u32 subspace, u8 exposed);
 void xe_event_reassembled(struct xe_sa *sa, u32 fragment);
 
 #endif /* XFRM_EXT_STATE_H */

@@ -70,6 +70,9 @@ static void print_event(FILE *fp, __u8 cmd, struct rtattr *tb[])
 	if (cmd == XFRM_EXT_CMD_REASSEMBLED && tb[XFRM_EXT_A_FRAGMENT_MAX])
 		fprintf(fp, ": a packet came as fragments, the largest of %u octets",
 			rta_getattr_u32(tb[XFRM_EXT_A_FRAGMENT_MAX]));
+	if (tb[XFRM_EXT_A_EXPOSED])
+		fprintf(fp, ": authentic, with %u octets in clear",
+			rta_getattr_u32(tb[XFRM_EXT_A_EXPOSED]));
 	if (tb[XFRM_EXT_A_RULE_PREF])
 		fprintf(fp, " rule %u",
 			rta_getattr_u32(tb[XFRM_EXT_A_RULE_PREF]));

@@ -118,6 +118,7 @@ static const struct ext_attr {
 	[XFRM_EXT_A_ECHO_DATA]		= { "echo-data", EXT_OCTETS },
 	[XFRM_EXT_A_REASSEMBLED]	= { "reassembled", EXT_U64 },
 	[XFRM_EXT_A_FRAGMENT_MAX]	= { "fragment-max", EXT_U32 },
+	[XFRM_EXT_A_EXPOSED]		= { "exposed", EXT_U32 },
 };
 
 _Static_assert(ARRAY_SIZE(ext_attrs) == XFRM_EXT_A_MAX + 1,
@@ -187,6 +188,7 @@ static const char * const cmd_names[] = {
 	[XFRM_EXT_CMD_ECHO]		= "echo",
 	[XFRM_EXT_CMD_ECHO_REPLY]	= "echo-reply",
 	[XFRM_EXT_CMD_REASSEMBLED]	= "reassembled",
+	[XFRM_EXT_CMD_CRYPT_OFFSET]	= "crypt-offset",
 };
 
 _Static_assert(ARRAY_SIZE(cmd_names) == XFRM_EXT_CMD_MAX + 1,

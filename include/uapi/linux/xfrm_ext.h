@@ -137,6 +137,7 @@ enum xfrm_ext_cmd {
 	XFRM_EXT_CMD_ECHO,		/* do, CAP_NET_ADMIN: send a request of ESP Echo */
 	XFRM_EXT_CMD_ECHO_REPLY,	/* event, to the group echo: a reply has come */
 	XFRM_EXT_CMD_REASSEMBLED,	/* event, the first packet that came as fragments */
+	XFRM_EXT_CMD_CRYPT_OFFSET,	/* event, authentic, and more in clear than accepted */
 
 	__XFRM_EXT_CMD_MAX
 };
@@ -245,6 +246,9 @@ enum xfrm_ext_attr {
 	/* Packets that came as fragments of the outer packet */
 	XFRM_EXT_A_REASSEMBLED,		/* u64, packets; absent: none */
 	XFRM_EXT_A_FRAGMENT_MAX,	/* u32, octets of the largest, with its IP header */
+
+	/* XFRM_EXT_CMD_CRYPT_OFFSET */
+	XFRM_EXT_A_EXPOSED,		/* u32, octets that were in clear */
 
 	__XFRM_EXT_A_MAX
 };
