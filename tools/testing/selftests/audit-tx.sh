@@ -45,6 +45,8 @@ same() { # 4|6 mode
 		fastpath "$path"
 		exhaust "$1" "$2" ext tx-subspaces 1 tx-start $(((1 << 48) - 1))
 		diff "$tmp/plain" "$tmp/now"
+		exhaust "$1" "$2" ext format eesp tx-subspaces 1 tx-start $(((1 << 48) - 1))
+		diff "$tmp/plain" "$tmp/now"
 	done
 }
 

@@ -8,7 +8,8 @@
                                be there in clear, and no ESP. Prints how many there were of
                                each SA, and of how many Sub SAs
     eesp.py send SA 4|6        packets with such a datagram inside, one a line from standard
-                               input: CASE SESSION SN [option=value]...; "sent" each time
+                               input: CASE SESSION SN [option=value]...; "sent" each time. In
+                               UDP with sport= and from= (a source port, another address)
     eesp.py too-big SPI FROM TO MTU
                                what a router says of EESP from TO to FROM, in its place
     eesp.py keys ROOT SESSION OCTETS
@@ -123,7 +124,7 @@ def seal(sa, session, sn, inner, next_header, **o):
     """EESP around a payload; options change one thing each."""
     payload, full = inner, o.get("full", sa.full())
     options = o.get("options", sa.options(len(payload)))
-    pad = -(len(payload) + 4 * full) % 4 + 4 * o.get("pad_extra", 0)
+    pad = -(len(payload) + 4 * full) % 4 + 4 * o.get("pad_extra", 0) + o.get("pad_odd", 0)
     plain = payload + bytes(pad)
     if full:
         plain = bytes((o.get("nibble", 0) << 4, 0, next_header, pad)) + plain
@@ -280,7 +281,9 @@ def case_of(name, sa, session, sn, inner, nh, o):
 
 
 def typed(text):
-    """Octets if it is hex:..., else a number."""
+    """Octets if it is hex:... or an address, else a number."""
+    if "." in text:
+        return ipaddress.ip_address(text).packed
     return bytes.fromhex(text[4:]) if text.startswith("hex:") else int(text, 0)
 
 
@@ -317,8 +320,12 @@ def send(sa, version):
         o = {k: typed(v) for k, v in (w.split("=") for w in words)}
         protocol = o.pop("protocol", PROTOCOL)
         nh = o.pop("next_header", {4: 4, 6: 41}[inner[0] >> 4])
+        sport, src = o.pop("sport", 0), o.pop("from", sa.src.packed)
+        addresses = src + sa.dst.packed
         body = case_of(name, sa, int(session, 0), int(sn, 0), inner, nh, o)
-        head = iphdr.Header(sa.src.packed + sa.dst.packed, protocol, frag=0)
+        if sport:
+            protocol, body = 17, iphdr.udp(addresses, (sport, 4500), body)
+        head = iphdr.Header(addresses, protocol, frag=0)
         raw.sendto(head.octets(len(body)) + body, (str(sa.dst), 0))
         print("sent", flush=True)
 
