@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# kernels: 6.1-cloud 6.1-debug 7.3-uml
+# kernels: 6.1-cloud 7.3-uml
 # check: 7.3-uml
 #
 # Floods by somebody without the key, each by itself and all together, beside legitimate packets:
