@@ -55,7 +55,7 @@ wire() { # 4|6 extension address kind...
 	echo "# sender: $(drops "$g1" 0x100)"
 }
 
-judged() {
+all_left_and_counted() {
 	"$reference/check_capture.py" --sa "$tmp/sa" --only --lost --min-packets 20 "$tmp/pcap" \
 		>"$tmp/judged" || { cat "$tmp/judged"; return 1; }
 	head -n 1 "$tmp/judged"
@@ -75,7 +75,7 @@ tunnels() { # fastpath 4|6 words address kind...
 	ip -n "$g2" -batch - <<<"$line"
 	sa "$2" '2>1' 4
 	wire "$2" '' "${@:4}"
-	judged
+	all_left_and_counted
 	flush
 	fastpath on
 }
