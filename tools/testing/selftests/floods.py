@@ -309,8 +309,9 @@ class Audit:
         self.netlink.request(AUDIT_SET, struct.pack("=10I", mask, enabled, 0, 0, rate, 0, 0, 0, 0, 0))
 
     def records(self):
-        """How many there are."""
+        """How many there are: a thread of the kernel's brings them, when it comes to that."""
         n = 0
+        select.select([self.log], [], [], 60)
         with contextlib.suppress(BlockingIOError):
             while True:
                 n += struct.unpack_from("=IH", self.log.recv(1 << 16))[1] == AUDIT_MAC_IPSEC_EVENT
